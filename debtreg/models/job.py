@@ -1,0 +1,93 @@
+"""Work that outlives a request: a row with a lease, a heartbeat and a sweeper."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+# A worker renews its lease every few seconds; one that has not for this long is taken for dead.
+LEASE = timedelta(seconds=20)
+# A queued row that nobody took up for this long has lost its message.
+QUEUE_PATIENCE = timedelta(seconds=30)
+MAX_ATTEMPTS = 5
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def lapsed(self) -> Self:
+        """Running rows whose worker has stopped renewing its lease."""
+        return self.filter(state=JobState.RUNNING, beat_at__lt=timezone.now() - LEASE)
+
+    def forgotten(self) -> Self:
+        """Queued rows whose message is gone, or that waited behind another run."""
+        return self.filter(state=JobState.QUEUED, queued_at__lt=timezone.now() - QUEUE_PATIENCE)
+
+    def claim(self, pk: int, owner: str) -> bool:
+        """Take the lease in one statement; False where somebody else has it or it is over."""
+        now = timezone.now()
+        free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, beat_at__lt=now - LEASE)
+        return bool(
+            self.filter(free, pk=pk).update(
+                state=JobState.RUNNING,
+                owner=owner,
+                attempts=F("attempts") + 1,
+                beat_at=now,
+                started_at=now,
+                stage="",
+                done=0,
+                total=0,
+            )
+        )
+
+    def owned(self, pk: int, owner: str) -> Self:
+        return self.filter(pk=pk, owner=owner, state=JobState.RUNNING)
+
+    def beat(self, pk: int, owner: str, **progress: str | int) -> bool:
+        """Renew the lease and note progress; False once the lease is lost or cancelled."""
+        return bool(self.owned(pk, owner).update(beat_at=timezone.now(), **progress))
+
+
+class Job(models.Model):
+    """What every kind of job has. `done` of `total` counts the units of the present stage."""
+
+    state = models.CharField(max_length=9, choices=JobState, default=JobState.QUEUED)
+    stage = models.CharField(max_length=40, blank=True)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    owner = models.CharField(max_length=80, blank=True, help_text="Which worker holds the lease.")
+    beat_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    hint = models.TextField(blank=True)
+    traceparent = models.CharField(max_length=55, blank=True)
+    requested_by = models.ForeignKey(
+        "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        ordering: ClassVar = ["-pk"]
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+    @property
+    def percent(self) -> int | None:
+        return min(100, 100 * self.done // self.total) if self.total else None

@@ -1,0 +1,98 @@
+"""The price book: what a millisecond, a failure, a minute, an hour costs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class Grade(models.TextChoices):
+    """Where a number comes from, best first."""
+
+    MEASURED = "measured", "Measured"
+    INFERRED = "inferred", "Inferred"
+    ESTIMATED = "estimated", "Estimated"
+    DEFAULT = "default", "Default"
+
+
+class ImpactKind(models.TextChoices):
+    """The order is that of scoring.KINDS."""
+
+    LATENCY = "latency", "Latency"
+    ERRORS = "errors", "Errors"
+    DOWNTIME = "downtime", "Downtime"
+    CREDITS = "credits", "SLA credits"
+    COMPLIANCE = "compliance", "Compliance"
+    TOIL = "toil", "Toil"
+    DRAG = "drag", "Drag on development"
+    STATED = "stated", "Stated yearly cost"
+
+
+DAY_RATE = "day_rate"
+PRICE_KINDS = [choice for choice in ImpactKind.choices if choice[0] != ImpactKind.STATED] + [
+    (DAY_RATE, "Person-day")
+]
+PRICE_UNITS = {
+    ImpactKind.LATENCY: "per ms and request",
+    ImpactKind.ERRORS: "per failure",
+    ImpactKind.DOWNTIME: "per minute",
+    ImpactKind.CREDITS: "per breach",
+    ImpactKind.COMPLIANCE: "per finding",
+    ImpactKind.TOIL: "per hour",
+    ImpactKind.DRAG: "per hour",
+    DAY_RATE: "per person-day",
+}
+
+
+def money_point(help_text: str) -> models.DecimalField[Any, Any]:
+    """A unit price: down to 10^-10, because one request's millisecond costs next to nothing."""
+    return models.DecimalField(
+        max_digits=24, decimal_places=10, null=True, blank=True, help_text=help_text
+    )
+
+
+class Price(models.Model):
+    """A unit price of one service, or of the whole installation where service is empty."""
+
+    service = models.ForeignKey(
+        "Service", on_delete=models.CASCADE, null=True, blank=True, related_name="prices"
+    )
+    kind = models.CharField(max_length=10, choices=PRICE_KINDS)
+    low = money_point("Money per unit, at best.")
+    likely = money_point("Money per unit, most likely.")
+    high = money_point("Money per unit, at worst.")
+    grade = models.CharField(max_length=9, choices=Grade, default=Grade.ESTIMATED)
+    source = models.CharField(max_length=300, blank=True, help_text="Who says so, and when.")
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["service__slug", "kind"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["service", "kind"],
+                name="price_once_per_service",
+                violation_error_message="This service has a price of that kind already.",
+            ),
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=Q(service__isnull=True),
+                name="price_once_for_all",
+                violation_error_message="The installation has a price of that kind already.",
+            ),
+            models.CheckConstraint(
+                name="price_in_order",
+                condition=Q(low__lte=models.F("likely"), likely__lte=models.F("high"), low__gte=0),
+                violation_error_message="A price needs 0 ≤ low ≤ likely ≤ high.",
+            ),
+            models.CheckConstraint(
+                name="price_all_points",
+                condition=Q(low__isnull=False, likely__isnull=False, high__isnull=False),
+                violation_error_message="A price needs low, likely and high; one number is all three.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service_id or 'installation'}: {self.kind}"

@@ -1,0 +1,88 @@
+"""People, their teams and roles; tokens for machines."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+
+class Role(models.TextChoices):
+    MEMBER = "member", "Engineer"
+    PRODUCT_OWNER = "product_owner", "Product owner"
+    SRE = "sre", "SRE"
+    COMPLIANCE = "compliance", "Compliance"
+    DIRECTOR = "director", "Director"
+    ADMIN = "admin", "Administrator"
+
+
+class User(AbstractUser):
+    """A person or a machine account. Members change the debts of their own teams."""
+
+    role = models.CharField(max_length=14, choices=Role, default=Role.MEMBER)
+    teams = models.ManyToManyField("Team", related_name="members", blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="user_role_known", condition=models.Q(role__in=Role.values))
+        ]
+
+    @property
+    def display_name(self) -> str:
+        return self.get_full_name() or self.username
+
+    def is_one_of(self, *roles: str) -> bool:
+        """True for these roles, and always for administrators."""
+        return self.is_superuser or self.role == Role.ADMIN or self.role in roles
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self) -> ApiTokenQuerySet:
+        return self.filter(
+            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=Now()),
+            revoked_at__isnull=True,
+            user__is_active=True,
+        )
+
+
+class ApiToken(models.Model):
+    """A bearer token. Only its SHA-256 is stored: 256 random bits need no slow hash."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80, help_text="What uses it, for the person who revokes it.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=12, editable=False, help_text="The first characters.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+    @staticmethod
+    def digest_of(token: str) -> str:
+        return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @classmethod
+    def issue(
+        cls, *, user: User, name: str, expires_at: datetime | None = None
+    ) -> tuple[ApiToken, str]:
+        """Store a new token and return it with its text, which nobody can read again."""
+        text = f"dr_{secrets.token_urlsafe(32)}"
+        token = cls.objects.create(
+            user=user,
+            name=name,
+            digest=cls.digest_of(text),
+            hint=text[:8],
+            expires_at=expires_at,
+        )
+        return token, text
