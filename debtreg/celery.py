@@ -1,0 +1,38 @@
+"""The Celery app and what runs by the clock."""
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import crontab
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
+
+app = Celery("debtreg")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@app.on_after_configure.connect
+def add_schedule(sender: Celery, **_: Any) -> None:
+    hour, minute = settings.NIGHTLY_AT.split(":")
+    sender.conf.beat_schedule = {
+        # Takes over the jobs of workers that died. Late ones expire: the next is on its way.
+        "sweep": {
+            "task": "debtreg.tasks.sweep",
+            "schedule": float(settings.SWEEP_SECONDS),
+            "options": {"expires": float(settings.SWEEP_SECONDS)},
+        },
+        "score-nightly": {
+            "task": "debtreg.tasks.score_nightly",
+            "schedule": crontab(hour=hour, minute=minute),
+        },
+    }
+
+
+@signals.setup_logging.connect
+def keep_our_logs(**_: Any) -> None:
+    """Being connected is enough: Celery then leaves logging as Django's LOGGING has set it."""

@@ -1,0 +1,66 @@
+"""`manage.py check`: what the settings reader cannot see alone."""
+
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.utils.module_loading import import_string
+
+NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly"}
+
+
+@register("jobs")
+def beat_entries(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Every task by the clock is scheduled, and every scheduled task exists."""
+    scheduled = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
+    return [
+        Error(
+            f"The beat schedule has no entry for {task}.",
+            hint="Add one in debtreg/celery.py.",
+            id="debtreg.E001",
+        )
+        for task in sorted(NEEDED - scheduled)
+    ] + [
+        Warning(
+            f"The beat schedule names {task}, which is no task.",
+            hint="Define it in debtreg/tasks.py.",
+            id="debtreg.W003",
+        )
+        for task in sorted(scheduled)
+        if not _exists(task)
+    ]
+
+
+def _exists(task: str) -> bool:
+    try:
+        return bool(import_string(task))
+    except ImportError:
+        return False
+
+
+@register("jobs")
+def sweeping_within_a_lease(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    if settings.SWEEP_SECONDS <= settings.JOB_LEASE_SECONDS:
+        return []
+    return [
+        Warning(
+            f"Lost jobs are looked for every {settings.SWEEP_SECONDS} s, "
+            f"their lease is {settings.JOB_LEASE_SECONDS} s.",
+            hint="Set SWEEP_SECONDS below JOB_LEASE_SECONDS.",
+            id="debtreg.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def closed_metrics(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    if settings.METRICS_TOKEN:
+        return []
+    return [
+        Warning(
+            "Anyone who reaches the port can read /metrics.",
+            hint="Set METRICS_TOKEN, and give it to the scraper as its bearer token.",
+            id="debtreg.W002",
+        )
+    ]

@@ -1,0 +1,315 @@
+"""The settings, and the only reader of the environment. `.env.example` describes each variable."""
+
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from csp.constants import NONE, SELF
+
+from debtreg import cpus, logs
+from debtreg.env import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+
+# Everything that the product writes on disk: the embedded database, sockets, uploads.
+VAR_DIR = env.folder("VAR_DIR", BASE_DIR / "var")
+# What `make demo` noted for this checkout. The real environment goes before it.
+env.read_env(VAR_DIR / "env")
+
+# --- Web ------------------------------------------------------------------------------------------
+
+PORT = env.whole("PORT", 8000, least=1, most=65535)
+SECRET_KEY = env.secret("SECRET_KEY", least=40)
+DEBUG = env.flag("DEBUG", False)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+env.check(
+    "CSRF_TRUSTED_ORIGINS",
+    CSRF_TRUSTED_ORIGINS,
+    lambda: all(re.match(r"https?://[^/]+$", origin) for origin in CSRF_TRUSTED_ORIGINS),
+    "origins such as https://debt.example.com",
+)
+# True: a proxy in front speaks TLS and sets X-Forwarded-Proto. False: plain HTTP, for localhost.
+HTTPS = env.flag("HTTPS", True)
+# Processes and threads of the web server, processes of the worker.
+WEB_PROCESSES = env.whole("WEB_PROCESSES", min(cpus.available(), 8), least=1, most=64)
+WEB_THREADS = env.whole("WEB_THREADS", 8, least=1, most=128)
+# Seconds that a request or a job in progress gets to end after SIGTERM.
+STOP_GRACE_SECONDS = env.whole("STOP_GRACE_SECONDS", 25, least=1, most=3600)
+# Where collectstatic put hashed files. Empty: files are served as they lie in the packages.
+STATIC_ROOT = env.text("STATIC_ROOT", "") or None
+# Who may read /metrics: bearers of this token; empty: whoever reaches the port.
+METRICS_TOKEN = env.secret("METRICS_TOKEN", "", least=16)
+
+ROOT_URLCONF = "debtreg.urls"
+WSGI_APPLICATION = "debtreg.wsgi.application"
+AUTH_USER_MODEL = "debtreg.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+
+INSTALLED_APPS = [
+    "debtreg",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_htmx",
+    "csp",
+    "django_structlog",
+    "django_prometheus",
+]
+MIDDLEWARE = [
+    "debtreg.ops.Probes",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "debtreg.tracing.Middleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+# Uploaded ledgers wait here for their import. Web and worker share the folder.
+MEDIA_ROOT = VAR_DIR / "uploads"
+# The largest file that a person may upload, in MiB.
+UPLOAD_LIMIT_MB = env.whole("UPLOAD_LIMIT_MB", 50, least=1, most=2048)
+# The largest request body that is not a file, in bytes: a bulk call of 5,000 items takes 5 to 15 MB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- Security -------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- Language, time, money ------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+env.check(
+    "TIME_ZONE",
+    TIME_ZONE,
+    lambda: zoneinfo.ZoneInfo(TIME_ZONE),
+    "a name of the tz database, such as Asia/Shanghai",
+)
+# The one currency of this installation, ISO 4217. Amounts are never converted.
+CURRENCY = env.text("CURRENCY", "CNY", pattern="[A-Z]{3}", needs="an ISO 4217 code such as CNY")
+
+# --- Database -------------------------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'debtreg.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock at BEGIN, where it can wait; a read that turns into a write
+    # cannot, and fails with "database is locked". Write transactions must stay short.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+        "PRAGMA foreign_keys=ON;PRAGMA cache_size=-65536;",
+    }
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
+else:
+    # One lasting connection per web thread and worker process; a pool brought nothing more.
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+# --- Jobs and cache -------------------------------------------------------------------------------
+
+BROKER_URL = env.text(
+    "BROKER_URL",
+    f"filesystem://{VAR_DIR / 'queue'}",
+    pattern=r"(rediss?|redis\+socket|filesystem)://.+",
+    needs="a URL of redis://, rediss://, redis+socket:// or filesystem://",
+)
+# A job whose worker has not been heard of for so long is taken over by the next, in seconds.
+JOB_LEASE_SECONDS = env.whole("JOB_LEASE_SECONDS", 30, least=2, most=3600)
+# How often lost jobs are looked for, in seconds.
+SWEEP_SECONDS = env.whole("SWEEP_SECONDS", 5, least=1, most=3600)
+# When the nightly scoring run starts, in TIME_ZONE.
+NIGHTLY_AT = env.text(
+    "NIGHTLY_AT", "02:30", pattern=r"([01]\d|2[0-3]):[0-5]\d", needs="a time from 00:00 to 23:59"
+)
+WORKER_PROCESSES = env.whole("WORKER_PROCESSES", cpus.available(), least=1, most=256)
+
+_broker = urlsplit(BROKER_URL)
+if _broker.scheme == "filesystem":
+    _queue = Path(_broker.path or VAR_DIR / "queue")
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "data_folder_in": str(_queue),
+        "data_folder_out": str(_queue),
+        "control_folder": str(_queue / "control"),
+    }
+    (_queue / "control").mkdir(parents=True, exist_ok=True)
+    REDIS_URL = None
+    CACHES: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": VAR_DIR / "cache",
+        }
+    }
+else:
+    CELERY_BROKER_URL = BROKER_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 3600,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 3,
+    }
+    # The same server for our own redis client, which spells a socket's URL differently.
+    REDIS_URL = BROKER_URL
+    if _broker.scheme == "redis+socket":
+        _database = parse_qs(_broker.query).get("virtual_host", ["0"])[0]
+        REDIS_URL = f"unix://{_broker.path}?db={_database}"
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "debtreg",
+            "OPTIONS": {"socket_connect_timeout": 3, "socket_timeout": 5},
+        }
+    }
+
+CELERY_TIMEZONE = TIME_ZONE
+# Jobs keep their state and progress in the database, so Celery keeps no results.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TRACK_STARTED = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = float(STOP_GRACE_SECONDS)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A request that enqueues while the broker is away must not hang: the sweeper enqueues later.
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
+CELERY_TASK_SOFT_TIME_LIMIT = 3600
+CELERY_TASK_TIME_LIMIT = 3660
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat")
+
+# --- REST API -------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    # debtreg/api/ fills these in:
+    # "DEFAULT_AUTHENTICATION_CLASSES": [
+    #     "debtreg.api.auth.TokenAuthentication",
+    #     "rest_framework.authentication.SessionAuthentication",
+    # ],
+    # "EXCEPTION_HANDLER": "debtreg.api.errors.handler",
+    # "DEFAULT_PAGINATION_CLASS": "debtreg.api.pages.KeysetPagination",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "debtreg",
+    "DESCRIPTION": "A technical-debt registry that prices debt and promotes what pays.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.text(
+    "LOG_LEVEL",
+    "INFO",
+    pattern="DEBUG|INFO|WARNING|ERROR|CRITICAL",
+    needs="DEBUG, INFO, WARNING, ERROR or CRITICAL",
+)
+SERVICE_NAME = env.text("SERVICE_NAME", "debtreg")
+LOGGING_CONFIG = "debtreg.logs.configure"
+LOGGING = logs.settings(level=LOG_LEVEL, service_name=SERVICE_NAME)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = False
+
+env.stop_if_wrong()
