@@ -80,9 +80,9 @@ class DebtItem(models.Model):
     )
     status = models.CharField(max_length=8, choices=DebtStatus, default=DebtStatus.OPEN)
 
-    effort_low = models.DecimalField(max_digits=10, decimal_places=3, null=True, blank=True)
-    effort_likely = models.DecimalField(max_digits=10, decimal_places=3, null=True, blank=True)
-    effort_high = models.DecimalField(max_digits=10, decimal_places=3, null=True, blank=True)
+    effort_low = models.FloatField(null=True, blank=True, help_text="At least.")
+    effort_likely = models.FloatField(null=True, blank=True, help_text="Most likely.")
+    effort_high = models.FloatField(null=True, blank=True, help_text="At most.")
     effort_unit = models.CharField(max_length=11, choices=EffortUnit, default=EffortUnit.PERSON_DAY)
     cash = models.DecimalField(
         max_digits=18,

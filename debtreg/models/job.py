@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-# A worker renews its lease every few seconds; one that has not for this long is taken for dead.
-LEASE = timedelta(seconds=20)
-# A queued row that nobody took up for this long has lost its message.
-QUEUE_PATIENCE = timedelta(seconds=30)
+# A job that has killed its worker this often is not tried again.
 MAX_ATTEMPTS = 5
+
+
+def lease() -> timedelta:
+    """A worker renews its lease every few seconds; one that has not for this long is dead."""
+    return timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
 class JobState(models.TextChoices):
@@ -27,16 +30,16 @@ class JobState(models.TextChoices):
 class JobQuerySet(models.QuerySet["Job"]):
     def lapsed(self) -> Self:
         """Running rows whose worker has stopped renewing its lease."""
-        return self.filter(state=JobState.RUNNING, beat_at__lt=timezone.now() - LEASE)
+        return self.filter(state=JobState.RUNNING, beat_at__lt=timezone.now() - lease())
 
     def forgotten(self) -> Self:
         """Queued rows whose message is gone, or that waited behind another run."""
-        return self.filter(state=JobState.QUEUED, queued_at__lt=timezone.now() - QUEUE_PATIENCE)
+        return self.filter(state=JobState.QUEUED, queued_at__lt=timezone.now() - lease())
 
     def claim(self, pk: int, owner: str) -> bool:
         """Take the lease in one statement; False where somebody else has it or it is over."""
         now = timezone.now()
-        free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, beat_at__lt=now - LEASE)
+        free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, beat_at__lt=now - lease())
         return bool(
             self.filter(free, pk=pk).update(
                 state=JobState.RUNNING,

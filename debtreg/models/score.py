@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Self
 
 from django.db import models
@@ -63,7 +64,7 @@ class Priority(models.TextChoices):
 NEEDS_ESTIMATE_SORT = -1e307
 UNPRICED_SORT = -1e308
 # For the order by yearly cost: below every cost.
-UNKNOWN_COST = -(10**17)
+SORT_COST = Coalesce("annual_cost", Value(Decimal(-(10**17))))
 
 
 class ScoreQuerySet(models.QuerySet["Score"]):
@@ -78,10 +79,7 @@ class ScoreQuerySet(models.QuerySet["Score"]):
         return self.filter(sort_roi=sort)
 
     def with_sort_cost(self) -> Self:
-        return self.annotate(
-            sort_cost=Coalesce(
-                "annual_cost", Value(UNKNOWN_COST, output_field=models.DecimalField())
-            )
+        return self.annotate(sort_cost=SORT_COST)
         )
 
     def with_rank(self) -> Self:
@@ -195,7 +193,6 @@ class Score(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index("sort_roi", "item", name="score_by_roi_up", condition=Q(is_open=True)),
             models.Index(
                 F("sort_roi").desc(), "item", name="score_by_roi", condition=Q(is_open=True)
             ),
@@ -212,6 +209,9 @@ class Score(models.Model):
                 "item",
                 name="score_by_service",
                 condition=Q(is_open=True),
+            ),
+            models.Index(
+                SORT_COST.desc(), "item", name="score_by_cost", condition=Q(is_open=True)
             ),
         ]
 
