@@ -80,7 +80,6 @@ class ScoreQuerySet(models.QuerySet["Score"]):
 
     def with_sort_cost(self) -> Self:
         return self.annotate(sort_cost=SORT_COST)
-        )
 
     def with_rank(self) -> Self:
         """Add rank, 1 for the best; null without an ROI.
@@ -210,9 +209,7 @@ class Score(models.Model):
                 name="score_by_service",
                 condition=Q(is_open=True),
             ),
-            models.Index(
-                SORT_COST.desc(), "item", name="score_by_cost", condition=Q(is_open=True)
-            ),
+            models.Index(SORT_COST.desc(), "item", name="score_by_cost", condition=Q(is_open=True)),
         ]
 
     def __str__(self) -> str:
