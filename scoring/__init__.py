@@ -1,0 +1,61 @@
+"""Numbers only: DataFrame in, DataFrame out. No Django, no clock, no input or output."""
+
+from .columns import (
+    CONFIDENCES,
+    FACTORS,
+    GRADES,
+    IMPACT_COLUMNS,
+    ITEM_COLUMNS,
+    KINDS,
+    NO_SERVICE,
+    POINTS,
+    PRICE_COLUMNS,
+    SHARE_COLUMNS,
+    SOURCES,
+    STATES,
+    check_columns,
+    make_frame,
+)
+from .cost import add_benefit, add_cost, fill_defaults
+from .errors import ScoringError
+from .pert import pert_mean
+from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
+from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
+from .roi import add_roi, promotes, rank, states
+from .scores import SCORE_COLUMNS, score, score_in_detail
+
+__all__ = [
+    "CONFIDENCES",
+    "DEFAULT_PAYLOAD",
+    "EFFORT_UNITS",
+    "FACTORS",
+    "GRADES",
+    "IMPACT_COLUMNS",
+    "ITEM_COLUMNS",
+    "KINDS",
+    "NO_SERVICE",
+    "POINTS",
+    "POLICY_SCHEMA",
+    "PRICE_COLUMNS",
+    "SCORE_COLUMNS",
+    "SHARE_COLUMNS",
+    "SOURCES",
+    "STATES",
+    "Policy",
+    "ScoringError",
+    "add_benefit",
+    "add_cost",
+    "add_repair_cost",
+    "add_roi",
+    "check_columns",
+    "check_payload",
+    "effort_in_days",
+    "fill_defaults",
+    "make_frame",
+    "pert_mean",
+    "promotes",
+    "rank",
+    "score",
+    "score_in_detail",
+    "states",
+]
