@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .estimate import order_constraint, points, within
-from .price import Grade, ImpactKind, money_point
+from .price import AMOUNT_LIMIT, Grade, ImpactKind, money_point
 
 
 class DebtStatus(models.TextChoices):
@@ -139,15 +139,15 @@ class DebtItem(models.Model):
                 name="debtitem_status_known", condition=Q(status__in=DebtStatus.values)
             ),
             models.CheckConstraint(
-                name="debtitem_effort_not_negative",
-                condition=within("effort", 0),
-                violation_error_message="Repair effort can't be below 0.",
+                name="debtitem_effort_in_range",
+                condition=within("effort", 0, 1e6),
+                violation_error_message="Repair effort lies between 0 and 1,000,000.",
             ),
             order_constraint("debtitem", "effort"),
             models.CheckConstraint(
-                name="debtitem_cash_not_negative",
-                condition=Q(cash__gte=0),
-                violation_error_message="Cash for the repair can't be below 0.",
+                name="debtitem_cash_in_range",
+                condition=Q(cash__gte=0, cash__lte=AMOUNT_LIMIT),
+                violation_error_message="Cash for the repair lies between 0 and 10^12.",
             ),
             models.CheckConstraint(
                 name="debtitem_external_ref_not_blank",
@@ -211,9 +211,9 @@ class DebtImpact(models.Model):
                 name="debtimpact_kind_known", condition=Q(kind__in=ImpactKind.values)
             ),
             models.CheckConstraint(
-                name="debtimpact_frequency_not_negative",
-                condition=within("frequency", 0),
-                violation_error_message="A frequency can't be below 0.",
+                name="debtimpact_frequency_in_range",
+                condition=within("frequency", 0, 1e15),
+                violation_error_message="A frequency lies between 0 and 10^15 a year.",
             ),
             models.CheckConstraint(
                 name="debtimpact_share_in_range",
@@ -221,14 +221,19 @@ class DebtImpact(models.Model):
                 violation_error_message="A share lies between 0 and 1 (0.03 means 3 %).",
             ),
             models.CheckConstraint(
-                name="debtimpact_magnitude_not_negative",
-                condition=within("magnitude", 0),
-                violation_error_message="A magnitude can't be below 0.",
+                name="debtimpact_magnitude_in_range",
+                condition=within("magnitude", 0, 1e12),
+                violation_error_message="A magnitude lies between 0 and 10^12.",
             ),
             models.CheckConstraint(
                 name="debtimpact_unit_price_not_negative",
                 condition=Q(kind=ImpactKind.STATED) | within("unit_price", 0),
                 violation_error_message="Only a stated yearly cost can be below 0.",
+            ),
+            models.CheckConstraint(
+                name="debtimpact_unit_price_in_range",
+                condition=within("unit_price", -AMOUNT_LIMIT, AMOUNT_LIMIT),
+                violation_error_message="An amount lies between -10^12 and 10^12.",
             ),
             *(order_constraint("debtimpact", name) for name in FACTORS),
             models.CheckConstraint(

@@ -47,6 +47,10 @@ PRICE_UNITS = {
 }
 
 
+# No single amount is larger: what is beyond it is a slip of units.
+AMOUNT_LIMIT = 10**12
+
+
 def money_point(help_text: str) -> models.DecimalField[Any, Any]:
     """A unit price: down to 10^-10, because one request's millisecond costs next to nothing."""
     return models.DecimalField(
@@ -84,8 +88,13 @@ class Price(models.Model):
             ),
             models.CheckConstraint(
                 name="price_in_order",
-                condition=Q(low__lte=models.F("likely"), likely__lte=models.F("high"), low__gte=0),
-                violation_error_message="A price needs 0 ≤ low ≤ likely ≤ high.",
+                condition=Q(
+                    low__gte=0,
+                    low__lte=models.F("likely"),
+                    likely__lte=models.F("high"),
+                    high__lte=AMOUNT_LIMIT,
+                ),
+                violation_error_message="A price needs 0 ≤ low ≤ likely ≤ high ≤ 10^12.",
             ),
             models.CheckConstraint(
                 name="price_all_points",

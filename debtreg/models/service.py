@@ -32,9 +32,9 @@ class Team(models.Model):
         ordering: ClassVar = ["slug"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="team_day_rate_positive",
-                condition=models.Q(day_rate__gt=0),
-                violation_error_message="A day rate needs to be more than 0.",
+                name="team_day_rate_in_range",
+                condition=models.Q(day_rate__gt=0, day_rate__lte=10**9),
+                violation_error_message="A day rate lies above 0 and up to 10^9.",
             ),
             models.CheckConstraint(
                 name="team_days_per_point_positive",
@@ -74,9 +74,9 @@ class Service(models.Model):
         ordering: ClassVar = ["slug"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                name="service_requests_not_negative",
-                condition=models.Q(requests_per_year__gte=0),
-                violation_error_message="Requests per year can't be below 0.",
+                name="service_requests_in_range",
+                condition=models.Q(requests_per_year__gte=0, requests_per_year__lte=1e15),
+                violation_error_message="Requests per year lie between 0 and 10^15.",
             ),
             models.CheckConstraint(
                 name="service_criticality_known",
