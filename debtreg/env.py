@@ -83,6 +83,8 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
             # Not shown: the URL holds a password.
             self.wrong(name, "is not a URL of sqlite:///FILE or postgres://USER:PASSWORD@HOST/NAME")
             return self.db_url_config(default)  # type: ignore[no-any-return]
+        # A socket's folder, as libpq spells it: postgres://USER@/NAME?host=/run/postgresql
+        found["HOST"] = found.get("OPTIONS", {}).pop("host", found["HOST"])
         return found  # type: ignore[no-any-return]
 
     def folder(self, name: str, default: Path) -> Path:

@@ -113,13 +113,10 @@ STORAGES = {
     },
 }
 
-# Uploaded ledgers wait here for their import. Web and worker share the folder.
-MEDIA_ROOT = VAR_DIR / "uploads"
 # The largest file that a person may upload, in MiB.
 UPLOAD_LIMIT_MB = env.whole("UPLOAD_LIMIT_MB", 50, least=1, most=2048)
-# The largest request body that is not a file, in bytes: a bulk call of 5,000 items takes 5 to 15 MB.
+# The largest body that is not a file, in bytes: a bulk call of 5,000 items takes 5 to 15 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
-FILE_UPLOAD_PERMISSIONS = 0o600
 
 # --- Security -------------------------------------------------------------------------------------
 

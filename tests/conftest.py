@@ -1,0 +1,147 @@
+"""Fixtures for every test. Servers: tests/servers.py; processes: tests/processes.py."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from debtreg.celery import app
+from tests import processes
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
+MISSING = dict(line.split(": ", 1) for line in os.environ.get("TEST_MISSING", "").splitlines())
+if not shutil.which("chromium"):
+    MISSING["chromium"] = "no browser here; `apt-get install chromium` brings one"
+REQUIRED = os.environ.get("REQUIRE_SERVICES") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-database",
+        action="store_true",
+        help="only tests that use the database, and no browser: for a second run on SQLite",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Argon2 is slow on purpose; no test here is about that.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Playwright keeps an event loop in the thread, where Django would refuse its database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept, dropped = [], []
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "browser" in fixtures:
+            item.add_marker(pytest.mark.browser)
+        uses_database = item.get_closest_marker("django_db") or fixtures & DATABASE_FIXTURES
+        second_run = config.getoption("--only-database")
+        wanted = uses_database and not any(
+            item.get_closest_marker(name) for name in ("browser", "postgres_only")
+        )
+        (kept if wanted or not second_run else dropped).append(item)
+    items[:] = kept
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+
+
+def need(service: str) -> None:
+    """Skip the test where a service is not to be had; fail it where REQUIRE_SERVICES=1."""
+    if service in MISSING:
+        (pytest.fail if REQUIRED else pytest.skip)(f"{service}: {MISSING[service]}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser"):
+        need("chromium")
+    if item.get_closest_marker("postgres_only") and connection.vendor != "postgresql":
+        need("postgres")
+        pytest.skip("on PostgreSQL only")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    for service, why in MISSING.items():
+        count = sum(f"{service}: " in reason for reason in reasons)
+        if count or service == "postgres":
+            terminalreporter.write_line(f"{service}: NOT AVAILABLE, {count} tests skipped: {why}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # The rest of the suite would pass on SQLite and say nothing.
+    if REQUIRED and "postgres" in MISSING:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest, settings: Any) -> Iterator[str]:
+    """The broker's URL, empty of messages: Valkey, or what the environment names.
+
+    For each of Valkey and a real Redis:
+    `@pytest.mark.parametrize("broker", ["valkey", "redis"], indirect=True)`.
+    """
+    if getattr(request, "param", "valkey") == "redis":
+        need("real-redis")
+        settings.BROKER_URL = os.environ["TEST_REDIS_URL"]
+    else:
+        need("redis")
+    usual = app.conf.broker_url
+    _use_broker(settings.BROKER_URL)
+    if settings.BROKER_URL != usual or os.environ.get("TEST_BROKER_IS_PRIVATE"):
+        with app.connection_for_write() as connected:
+            connected.default_channel.client.flushdb()
+    yield settings.BROKER_URL
+    _use_broker(usual)
+
+
+def _use_broker(url: str) -> None:
+    if app.conf.broker_url != url:
+        app.conf.broker_url = url
+        app._after_fork()  # forgets the pools of connections to the other one
+
+
+@pytest.fixture
+def start_worker(
+    transactional_db: None, broker: str, tmp_path: Path
+) -> Iterator[Callable[..., processes.Process]]:
+    """Start real Celery workers on this test's database and broker: `start_worker(NAME=value)`.
+
+    Each call starts one more, ready to work, with the given environment variables. All are gone
+    before the database is emptied.
+    """
+    started: list[processes.Process] = []
+
+    def start(**variables: object) -> processes.Process:
+        log = tmp_path / f"worker-{len(started)}.log"
+        started.append(processes.celery_worker(log, **variables))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def worker(start_worker: Callable[..., processes.Process]) -> processes.Process:
+    """One real Celery worker."""
+    return start_worker()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium; Playwright would download one."""
+    return {
+        **browser_type_launch_args,
+        "executable_path": shutil.which("chromium"),
+        "args": [
+            *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        ],
+    }
