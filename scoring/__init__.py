@@ -1,5 +1,6 @@
 """Numbers only: DataFrame in, DataFrame out. No Django, no clock, no input or output."""
 
+from .calculator import calculate_roi
 from .columns import (
     CONFIDENCES,
     FACTORS,
@@ -47,6 +48,7 @@ __all__ = [
     "add_cost",
     "add_repair_cost",
     "add_roi",
+    "calculate_roi",
     "check_columns",
     "check_payload",
     "effort_in_days",

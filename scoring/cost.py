@@ -63,7 +63,7 @@ def fill_defaults(impacts: pd.DataFrame, items: pd.DataFrame, prices: pd.DataFra
 
     Examples
     --------
-    >>> from scoring.columns import make_frame
+    >>> from scoring import ITEM_COLUMNS, make_frame
     >>> items = make_frame(ITEM_COLUMNS, [{"item_id": 1, "service_id": 9}])
     >>> impacts = make_frame(IMPACT_COLUMNS, [{"item_id": 1, "kind": 5, "frequency": 60}])
     >>> prices = make_frame(PRICE_COLUMNS, [{"kind": 5, "low": 200, "likely": 200, "high": 200}])

@@ -116,67 +116,78 @@ def promotes(
     near = np.flatnonzero(np.abs(roi - policy.threshold) <= margin)
     if not len(near):
         return above
-    benefits = _exact_benefits(impacts, shares, policy, near, len(items))
-    factor = {
-        code: 1 + exact(policy.contingency[name or "none"]) for code, name in enumerate(CONFIDENCES)
-    }
-    threshold = exact(policy.threshold)
+    parts = _parts_of(impacts, shares, near, len(items))
     columns = [*(f"effort_{point}" for point in POINTS), "day_rate", "cash", "confidence"]
-    repairs = items[columns].iloc[near].itertuples(index=False, name=None)
-    for row, (low, likely, high, rate, cash, confidence) in zip(
-        near.tolist(), repairs, strict=True
-    ):
-        days = exact_mean(low, likely, high)
-        repair = (days * exact(rate) + exact(cash)) * factor[int(confidence)]
-        above[row] = benefits[row] > threshold * repair
+    repairs = _tuples(items.iloc[near][columns])
+    # Portfolios repeat themselves: what has the same numbers is decided once.
+    decided: dict[tuple[Any, ...], bool] = {}
+    for row, repair in zip(near.tolist(), repairs, strict=True):
+        case = (repair, *parts[row])
+        if case not in decided:
+            decided[case] = _exactly_above(policy, repair, parts[row])
+        above[row] = decided[case]
     return above
 
 
-def _exact_benefits(
-    impacts: pd.DataFrame,
-    shares: pd.DataFrame | None,
-    policy: Policy,
-    near: NDArray[Any],
-    count: int,
-) -> dict[int, Fraction]:
-    """Add up the weighted benefit of the items at positions `near` in fractions."""
-    benefits = dict.fromkeys(near.tolist(), Fraction(0))
+def _parts_of(
+    impacts: pd.DataFrame, shares: pd.DataFrame | None, near: NDArray[Any], count: int
+) -> dict[int, list[tuple[Any, ...]]]:
+    """Collect what makes up the benefit of the items at positions `near`: kind, multipliers and
+    the points of each factor; a share of a scenario has no kind and one factor.
+    """
+    parts: dict[int, list[tuple[Any, ...]]] = {row: [] for row in near.tolist()}
     wanted = np.zeros(count, dtype=bool)
     wanted[near] = True
-    weight = [exact(policy.weights[kind]) for kind in KINDS]
+    picked = wanted[impacts["item_row"].to_numpy()] & impacts["cost"].notna().to_numpy()
     points = [f"{factor}_{point}" for factor in FACTORS for point in POINTS]
     columns = ["item_row", "kind", "effectiveness", "guarantee_weight", *points]
-    picked = wanted[impacts["item_row"].to_numpy()] & impacts["cost"].notna().to_numpy()
-    for row, kind, effect, guarantee, *values in _tuples(impacts.loc[picked, columns]):
-        benefit = weight[int(kind)] * exact(effect, 1) * exact(guarantee, 1)
-        for number in range(0, len(values), 3):
-            benefit *= exact_mean(*values[number : number + 3])
-        benefits[int(row)] += benefit
+    for row, *part in _tuples(impacts.loc[picked, columns]):
+        parts[row].append(tuple(part))
     if shares is not None:
-        row = shares["item_row"].to_numpy()
-        picked = (row >= 0) & wanted[row]
+        item_row = shares["item_row"].to_numpy()
+        picked = (item_row >= 0) & wanted[item_row] & shares["cost"].notna().to_numpy()
         columns = ["item_row", "effectiveness", *(f"loss_share_{point}" for point in POINTS)]
-        for item_row, effect, *values in _tuples(shares.loc[picked, columns]):
-            if values[1] == values[1]:
-                benefits[int(item_row)] += exact(effect, 1) * exact_mean(*values)
-    return benefits
+        for row, effect, *amount in _tuples(shares.loc[picked, columns]):
+            parts[row].append((None, effect, 1.0, *amount))
+    return parts
+
+
+def _exactly_above(
+    policy: Policy, repair: tuple[Any, ...], parts: Iterable[tuple[Any, ...]]
+) -> bool:
+    *effort, day_rate, cash, confidence = repair
+    contingency = exact(policy.contingency[CONFIDENCES[confidence] or "none"])
+    cost = (exact_mean(*effort) * exact(day_rate) + exact(cash)) * (1 + contingency)
+    benefit = Fraction(0)
+    for kind, effect, guarantee, *points in parts:
+        weight = Fraction(1) if kind is None else exact(policy.weights[KINDS[kind]])
+        part = weight * exact(effect) * exact(guarantee)
+        for number in range(0, len(points), 3):
+            part *= exact_mean(*points[number : number + 3])
+        benefit += part
+    return benefit > exact(policy.threshold) * cost
 
 
 def _tuples(frame: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
-    return frame.itertuples(index=False, name=None)
+    """Give the rows of a frame, free of NaN: what is known needs none, and NaN equals no NaN."""
+    filled = {name: frame[name].fillna(1.0) for name in _MULTIPLIERS if name in frame}
+    for name in frame.columns:
+        if name.endswith(("_low", "_high")):
+            likely = frame[f"{name.rsplit('_', 1)[0]}_likely"]
+            filled[name] = frame[name].fillna(likely)  # a lone likely value is all three
+    return frame.assign(**filled).itertuples(index=False, name=None)
 
 
-def exact(value: float, unknown: int | None = None) -> Fraction:
-    """Read a float as the decimal that a person wrote: 0.1 is 1/10; NaN is `unknown`, if given."""
-    if unknown is not None and value != value:
-        return Fraction(unknown)
+_MULTIPLIERS = ("effectiveness", "guarantee_weight")
+
+
+def exact(value: float) -> Fraction:
+    """Read a float as the decimal that a person wrote: 0.1 is one tenth."""
     return Fraction(repr(float(value)))
 
 
 def exact_mean(low: float, likely: float, high: float) -> Fraction:
-    """The PERT mean in exact arithmetic; as pert_mean, a lone likely value is all three."""
-    if low != low and high != high:
-        return exact(likely)
+    """The PERT mean, (low + 4 likely + high) / 6, in exact arithmetic."""
     return (exact(low) + 4 * exact(likely) + exact(high)) / 6
 
 
