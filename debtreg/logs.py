@@ -13,7 +13,11 @@ SECRET = re.compile(
 )
 # user:password@ in any URL, also in the text of somebody else's exception.
 CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+# token=... in the query of a URL.
+QUERY = re.compile(r"(?<=[?&])([\w-]*(?:token|secret|passw|key|signature)[\w-]*=)[^&\s]+", re.I)
 HIDDEN = "[hidden]"
+# It runs every few seconds and mostly finds nothing; what it does find has lines of its own.
+SWEEP = "debtreg.tasks.sweep"
 
 
 def settings(*, level: str, service_name: str) -> dict[str, Any]:
@@ -26,10 +30,13 @@ def settings(*, level: str, service_name: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Every request has its line already, with its id, from django_structlog.
+            # Every request and task has its lines already, with its ids, from django_structlog.
             "django.request": {"level": "CRITICAL"},
             "django.server": {"level": "WARNING"},
             "django.db.backends": {"level": "INFO"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
             "kombu": {"level": "INFO"},
             "asyncio": {"level": "INFO"},
         },
@@ -44,6 +51,7 @@ def configure(config: dict[str, Any]) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *_shared(),
+            drop_idle_sweeps,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -75,6 +83,14 @@ def json_formatter(service_name: str) -> logging.Formatter:
     )
 
 
+def drop_idle_sweeps(_: Any, level: str, event: MutableMapping[str, Any]) -> Any:
+    """Leave out the lines that say only that a sweep was sent, began or ended well."""
+    named = SWEEP in (event.get("task"), event.get("child_task_name"))
+    if named and event.get("event") in ("task_enqueued", "task_started", "task_succeeded"):
+        raise structlog.DropEvent
+    return event
+
+
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what is named like a secret, and the credentials in URLs, at any depth."""
     for name in event:
@@ -84,7 +100,9 @@ def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 def _hidden(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        return HIDDEN if SECRET.search(name) else CREDENTIALS.sub(HIDDEN, value)
+        if SECRET.search(name):
+            return HIDDEN
+        return QUERY.sub(rf"\1{HIDDEN}", CREDENTIALS.sub(HIDDEN, value))
     if isinstance(value, dict):
         return {key: _hidden(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

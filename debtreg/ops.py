@@ -1,29 +1,41 @@
 """For whoever runs it: /livez, /readyz and /metrics."""
 
-from collections.abc import Callable
+import contextlib
+import functools
+import hmac
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import kombu
+import redis
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from debtreg.celery import app
+from debtreg.models import Job, JobState, LedgerImport, ScoringRun
 
 logger = structlog.get_logger(__name__)
+KINDS: dict[str, type[Job]] = {"scoring_run": ScoringRun, "ledger_import": LedgerImport}
+FAILURES = (DatabaseError, redis.RedisError, OSError)
 
 
 class Probes:
-    """Answers the probes before any other middleware: for any Host, unlogged, with no session.
+    """Answers the three before any other middleware: for any Host, unlogged, with no session.
 
     An orchestrator and a scraper ask by address, which is in no list of allowed hosts.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.views = {"/livez": livez, "/readyz": readyz}
+        self.views = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         view = self.views.get(request.path)
@@ -37,17 +49,79 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when requests can be served: database, broker and migrations; else 503 with the part."""
-    parts = {name: _outcome(name, check) for name, check in CHECKS.items()}
+    parts = {"database": _outcome("database", _database), "broker": _outcome("broker", _broker)}
+    if parts["database"]["status"] == "ok":
+        parts["migrations"] = _outcome("migrations", _migrations)
+    else:
+        parts["migrations"] = {"status": "unknown", "problem": "the database does not answer"}
     ready = all(part["status"] == "ok" for part in parts.values())
     return JsonResponse(
         {"status": "ok" if ready else "failing", **parts}, status=200 if ready else 503
     )
 
 
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The Prometheus text: requests of all web processes, and jobs as of now.
+
+    Open to whoever reaches the port, unless METRICS_TOKEN is set: it shows counts and times, no
+    item and no money.
+    """
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode()):
+            return HttpResponse("Bearer METRICS_TOKEN is needed here.\n", status=401)
+    requests: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        requests = CollectorRegistry()
+        MultiProcessCollector(requests)
+    jobs = CollectorRegistry()
+    jobs.register(JobCollector())
+    return HttpResponse(
+        generate_latest(requests) + generate_latest(jobs), content_type=CONTENT_TYPE_LATEST
+    )
+
+
+class JobCollector:
+    """Jobs and the queue, read at each scrape by two queries for each kind of job."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily(
+            "debtreg_up", "1 if this part answered when it was scraped.", labels=["part"]
+        )
+        for part, read in (("database", _job_gauges), ("broker", _queue_gauge)):
+            found: list[GaugeMetricFamily] = []
+            with contextlib.suppress(*FAILURES):
+                found = read()
+            up.add_metric([part], float(bool(found)))
+            yield from found
+        yield up
+
+
+def _job_gauges() -> list[GaugeMetricFamily]:
+    states = GaugeMetricFamily("debtreg_jobs", "Jobs by state.", labels=["kind", "state"])
+    ages = GaugeMetricFamily(
+        "debtreg_last_done_age_seconds", "Since a job of the kind was last done.", labels=["kind"]
+    )
+    for kind, model in KINDS.items():
+        jobs = model._default_manager.order_by()
+        counts = dict(jobs.values_list("state").annotate(Count("pk")))
+        for state in JobState.values:
+            states.add_metric([kind, state], counts.get(state, 0))
+        last = jobs.filter(state=JobState.DONE).aggregate(last=Max("finished_at"))["last"]
+        if last:  # never done: no sample, rather than an age of nothing
+            ages.add_metric([kind], (timezone.now() - last).total_seconds())
+    return [states, ages]
+
+
+def _queue_gauge() -> list[GaugeMetricFamily]:
+    length = _redis().llen("celery") if settings.REDIS_URL else len(list(_queue().glob("*.msg")))
+    return [GaugeMetricFamily("debtreg_queue_messages", "Tasks that wait for a worker.", length)]
+
+
 def _outcome(name: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
         problem = check()
-    except (DatabaseError, OSError, kombu.exceptions.KombuError) as error:
+    except FAILURES as error:
         # The text may name hosts and users: it goes to the log, not to whoever asks.
         logger.warning("readyz_failed", part=name, exc_info=error)
         problem = type(error).__name__
@@ -61,9 +135,10 @@ def _database() -> str:
 
 
 def _broker() -> str:
-    with app.connection_for_write(connect_timeout=2) as broker:
-        broker.ensure_connection(max_retries=1, timeout=2)
-    return ""
+    if settings.REDIS_URL:
+        _redis().ping()
+        return ""
+    return "" if os.access(_queue(), os.W_OK) else "the queue's folder cannot be written"
 
 
 def _migrations() -> str:
@@ -72,4 +147,14 @@ def _migrations() -> str:
     return f"{len(waiting)} migrations are not applied: run `manage.py migrate`" if waiting else ""
 
 
-CHECKS = {"database": _database, "broker": _broker, "migrations": _migrations}
+def _redis() -> redis.Redis:
+    return _client(settings.REDIS_URL)
+
+
+@functools.cache
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+
+
+def _queue() -> Path:
+    return Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_in"])

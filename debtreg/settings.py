@@ -21,6 +21,8 @@ env.read_env(VAR_DIR / "env")
 
 # --- Web ------------------------------------------------------------------------------------------
 
+# The address to listen on; 0.0.0.0 takes calls from other machines.
+LISTEN = env.text("LISTEN", "127.0.0.1", pattern=r"[\w.:\[\]-]+", needs="an address")
 PORT = env.whole("PORT", 8000, least=1, most=65535)
 SECRET_KEY = env.secret("SECRET_KEY", least=40)
 DEBUG = env.flag("DEBUG", False)

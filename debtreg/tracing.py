@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 import structlog
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
-from django_structlog.celery import signals
+from django_structlog import signals
+from django_structlog.celery.signals import (
+    bind_extra_task_metadata,
+    modify_context_before_task_publish,
+)
 
 # Version 00. Later versions may carry more fields after a dash; ff is not a version.
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -69,28 +73,33 @@ def current() -> str:
 
 
 class Middleware:
-    """Gives each request a span of the caller's trace. The span's id comes back in the answer."""
+    """Gives each request a span, in the trace of its caller."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         structlog.contextvars.clear_contextvars()
-        trace = begin(request.headers.get("traceparent"))
-        response = self.get_response(request)
-        response.headers["traceparent"] = trace.traceparent
-        return response
+        begin(request.headers.get("traceparent"))
+        return self.get_response(request)
 
 
-@receiver(signals.modify_context_before_task_publish)
+@receiver([signals.bind_extra_request_finished_metadata, signals.update_failure_response])
+def _answer_with_request_id(response: HttpResponse, **_: Any) -> None:
+    """People quote this id, and the logs are found by it."""
+    response.headers["X-Request-ID"] = structlog.contextvars.get_contextvars().get("request_id", "")
+
+
+@receiver(modify_context_before_task_publish)
 def _hand_on(context: dict[str, Any], **_: Any) -> None:
     context["traceparent"] = current()
-    for name in ("trace_id", "span_id", "trace_flags", "parent_span_id"):
+    for name in ("trace_id", "span_id", "trace_flags", "parent_span_id", "incomplete_context"):
         context.pop(name, None)
 
 
-@receiver(signals.bind_extra_task_metadata)
-def _take_over(**_: Any) -> None:
+@receiver(bind_extra_task_metadata)
+def _take_over(task: Any, **_: Any) -> None:
     traceparent = structlog.contextvars.get_contextvars().get("traceparent")
     structlog.contextvars.unbind_contextvars("traceparent")
+    structlog.contextvars.bind_contextvars(task=task.name)
     begin(traceparent)

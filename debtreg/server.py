@@ -1,0 +1,52 @@
+"""How gunicorn serves: `gunicorn -c python:debtreg.server debtreg.wsgi`."""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
+
+from django.conf import settings
+from gunicorn.glogging import Logger
+
+# The counters of all web processes meet in this folder. It is named before anything imports
+# prometheus_client, and emptied at the start but not at a reload.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    _folder = settings.VAR_DIR / "prometheus"
+    shutil.rmtree(_folder, ignore_errors=True)
+    _folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_folder)
+
+
+class JsonLogger(Logger):
+    """gunicorn's own lines go the way of all others. Requests are logged by the application."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers = []
+            log.propagate = True
+            log.setLevel(logging.NOTSET)
+
+
+bind = f"{settings.LISTEN}:{settings.PORT}"
+worker_class = "gthread"
+workers = settings.WEB_PROCESSES
+threads = settings.WEB_THREADS
+# The application is loaded once and its memory shared.
+preload_app = True
+graceful_timeout = settings.STOP_GRACE_SECONDS
+timeout = 60
+keepalive = 5
+logger_class = JsonLogger
+control_socket_disable = True
+if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats in memory: a slow disk kills no worker
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
