@@ -22,6 +22,10 @@ STATES = ("priced", "unpriced", "needs_estimate")
 # fixed to 1 by the kind of impact, or nowhere.
 SOURCES = ("given", "service", "installation", "fixed", "unknown")
 
+# What a debt is to a failure scenario: all gates must be open, one open alternative per group is
+# enough, each amplifier adds its chance.
+ROLES = ("gate", "alternative", "amplifier")
+
 FACTORS = ("frequency", "share", "magnitude", "unit_price")
 POINTS = ("low", "likely", "high")
 
@@ -85,6 +89,14 @@ _ALL = [
     *[_column(point, "currency per unit of the kind", -_MONEY, _MONEY) for point in POINTS],
     # an item's part in the loss of a failure scenario
     *_three_points("loss_share", "currency / year", 0, _MONEY),
+    # failure scenarios and their members
+    _column("scenario_id", "key", 0, _ID, dtype="int64", default=0),
+    _column("trigger_rate", "events / year", 0, 1e9),
+    *_three_points("loss", "currency / event", 0, _MONEY),
+    _column("role", "code into ROLES", 0, len(ROLES) - 1, dtype="int8", default=0),
+    _column("group", "number of the alternative group", -1, _ID, dtype="int64", default=0),
+    _column("probability", "ratio", 0, 1),
+    _column("repaired", "counts as done", 0, 1, dtype="bool", default=False),
     # what scoring writes and reads again
     _column("annual_cost", "currency / year", -np.inf, np.inf),
     _column("benefit", "currency / year", -np.inf, np.inf),
@@ -113,6 +125,16 @@ ITEM_COLUMNS = (
     "confidence",
 )
 PRICE_COLUMNS = ("service_id", "kind", *POINTS)
+SCENARIO_COLUMNS = ("scenario_id", "trigger_rate", *(f"loss_{point}" for point in POINTS))
+MEMBER_COLUMNS = (
+    "scenario_id",
+    "item_id",
+    "role",
+    "group",
+    "probability",
+    "effectiveness",
+    "repaired",
+)
 SHARE_COLUMNS = ("item_id", *(f"loss_share_{point}" for point in POINTS), "effectiveness")
 
 
