@@ -7,8 +7,8 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
-    if sys.argv[1:2] == ["demo"]:
-        # Settings stop without a secret key; the demo makes its own before they are read.
+    if sys.argv[1:2] in (["demo"], ["run"]):
+        # Settings stop without a secret key: on one machine it is made before they are read.
         from debtreg import local
 
         local.prepare()

