@@ -289,10 +289,11 @@ def marginal_values(scenarios: Scenarios, planned: Iterable[int]) -> pd.DataFram
     members = scenarios.members
     planned_rows = members["item_id"].isin(list(planned)).to_numpy()
     x = np.where(planned_rows, 1.0 - scenarios.effectiveness, scenarios.start())
-    saving = scenarios.effectiveness * scenarios.slopes(x)
-    open_ = ~members["repaired"].to_numpy()
-    return (
-        members.loc[open_, ["item_id", "role"]]
-        .assign(scenario_id=scenarios.scenario_ids[scenarios.scenario[open_]], saving=saving[open_])
-        .reset_index(drop=True)
+    removal = scenarios.slopes(x)
+    found = members.assign(
+        scenario_id=scenarios.scenario_ids[scenarios.scenario],
+        removal=removal,
+        saving=scenarios.effectiveness * removal,
     )
+    columns = ["scenario_id", "item_id", "role", "removal", "saving"]
+    return found.loc[~members["repaired"], columns].reset_index(drop=True)

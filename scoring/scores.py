@@ -1,6 +1,6 @@
 """The score of debt items, from their impacts, prices and the policy to the decision."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ SCORE_COLUMNS = (
     "annual_cost",
     "benefit",
     "weighted_benefit",
+    "own_benefit",
     "repair_days",
     "repair_cost",
     "roi",
@@ -62,10 +63,11 @@ def score(
     Returns
     -------
     One row per item, with the index of `items` and SCORE_COLUMNS: money in currency or
-    currency / year, `state` a code into STATES, `priced_impacts` and `unpriced_impacts` counts
-    (shares of scenarios included), `promotes` whether the ROI is strictly above the threshold,
-    `double_counted` whether downtime and credits of one item are both priced: look whether they
-    are the same minutes. Unknown is NaN, never 0.
+    currency / year, `own_benefit` the weighted benefit without scenarios, `state` a code into
+    STATES, `priced_impacts` and `unpriced_impacts` counts (shares of scenarios included),
+    `promotes` whether the ROI is strictly above the threshold, `double_counted` whether downtime
+    and credits of one item are both priced: look whether they are the same minutes. Unknown is
+    NaN, never 0.
 
     Raises
     ------
@@ -121,43 +123,44 @@ def _add_totals(
 ) -> pd.DataFrame:
     """Sum what is priced by item; NaN for an item of which nothing is."""
     count = len(items)
-    row = impacts["item_row"].to_numpy()
-    kind = impacts["kind"].to_numpy()
-    cost = impacts["cost"].to_numpy()
-    known = ~np.isnan(cost)
-    every = np.bincount(row, minlength=count)
-    row = row[known]
-    parts = [(row, *(impacts[name].to_numpy()[known] for name in _SUMS))]
-    kind, cost = kind[known], cost[known]
+    priced, unpriced, sums = _sums(impacts, count, ("cost", "benefit", "weighted_benefit"))
+    own_benefit = np.where(priced > 0, sums[2], np.nan)
     if shares is not None:
-        of_chunk = shares["item_row"].to_numpy() >= 0
-        every += np.bincount(shares["item_row"].to_numpy()[of_chunk], minlength=count)
-        of_chunk &= shares["cost"].notna().to_numpy()
         # Shares of scenarios have no kind, so no weight of the policy applies to them.
-        names = ("item_row", "cost", "benefit", "benefit")
-        parts.append(tuple(shares[name].to_numpy()[of_chunk] for name in names))
-    priced = np.zeros(count, dtype=np.int64)
-    sums = np.zeros((len(_SUMS), count))
-    for rows, *amounts in parts:
-        priced += np.bincount(rows, minlength=count)
-        for total, amount in zip(sums, amounts, strict=True):
-            total += np.bincount(rows, weights=amount, minlength=count)
+        of_chunk = shares[shares["item_row"] >= 0]
+        more = _sums(of_chunk, count, ("cost", "benefit", "benefit"))
+        priced, unpriced, sums = priced + more[0], unpriced + more[1], sums + more[2]
     sums[:, priced == 0] = np.nan
-    doubled = _has(row[(kind == _DOWNTIME) & (cost > 0)], count)
-    doubled &= _has(row[(kind == _CREDITS) & (cost > 0)], count)
+    costs = impacts["cost"].to_numpy() > 0
     return items.assign(
-        **dict(zip(_SUMS_NAMED, sums, strict=True)),
+        annual_cost=sums[0],
+        benefit=sums[1],
+        weighted_benefit=sums[2],
+        own_benefit=own_benefit,
         priced_impacts=priced,
-        unpriced_impacts=every - priced,
-        double_counted=doubled,
+        unpriced_impacts=unpriced,
+        double_counted=_has(impacts[costs & (impacts["kind"] == _DOWNTIME)], count)
+        & _has(impacts[costs & (impacts["kind"] == _CREDITS)], count),
     )
 
 
-_SUMS = ("cost", "benefit", "weighted_benefit")
-_SUMS_NAMED = ("annual_cost", "benefit", "weighted_benefit")
+def _sums(
+    rows: pd.DataFrame, count: int, columns: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Count the priced and the unpriced rows of each item and sum the columns of the priced."""
+    item_row = rows["item_row"].to_numpy()
+    known = rows["cost"].notna().to_numpy()
+    every = np.bincount(item_row, minlength=count)
+    item_row = item_row[known]
+    priced = np.bincount(item_row, minlength=count)
+    sums = np.empty((len(columns), count))
+    for total, column in zip(sums, columns, strict=True):
+        amount = rows[column].to_numpy()[known]
+        total[:] = np.bincount(item_row, weights=amount, minlength=count)
+    return priced, every - priced, sums
 
 
-def _has(rows: NDArray[Any], count: int) -> NDArray[np.bool_]:
+def _has(rows: pd.DataFrame, count: int) -> NDArray[np.bool_]:
     found = np.zeros(count, dtype=bool)
-    found[rows] = True
+    found[rows["item_row"].to_numpy()] = True
     return found
