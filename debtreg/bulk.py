@@ -58,7 +58,7 @@ def _read_copy(sql: str, kinds: dict[str, str], params: Sequence[Any]) -> pd.Dat
     data = bytearray()
     with connection.cursor() as cursor:
         statement = f"COPY ({sql}) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(statement, list(params)) as copy:
+        with cursor.copy(statement, list(params) or None) as copy:
             for piece in copy:
                 data += piece
     size = len(data) - len(SIGNATURE) - len(TRAILER)
@@ -104,6 +104,32 @@ def write_rows(
         else:
             marks = ", ".join(["%s"] * len(columns))
             cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+
+
+def update_rows(
+    table: str,
+    key: str,
+    keys: Sequence[int],
+    columns: Sequence[str],
+    values: Sequence[Sequence[Any]],
+) -> None:
+    """Set columns of the rows with these keys; `values` holds a sequence for each column."""
+    names = [connection.ops.quote_name(name) for name in columns]
+    with connection.cursor() as cursor:
+        if not is_postgres():
+            sets = ", ".join(f"{name} = %s" for name in names)
+            cursor.executemany(
+                f"UPDATE {table} SET {sets} WHERE {key} = %s", zip(*values, keys, strict=True)
+            )
+            return
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE updated ON COMMIT DROP AS"
+            f" SELECT {key}, {', '.join(names)} FROM {table} LIMIT 0"
+        )
+        write_rows("updated", [key, *columns], zip(keys, *values, strict=True))
+        sets = ", ".join(f"{name} = u.{name}" for name in names)
+        cursor.execute(f"UPDATE {table} t SET {sets} FROM updated u WHERE t.{key} = u.{key}")
+        cursor.execute("DROP TABLE updated")
 
 
 def _plain(column: pd.Series[Any], kind: str) -> list[Any]:

@@ -97,6 +97,11 @@ class Price(models.Model):
                 violation_error_message="A price needs 0 ≤ low ≤ likely ≤ high ≤ 10^12.",
             ),
             models.CheckConstraint(
+                name="price_day_rate_in_range",
+                condition=~Q(kind=DAY_RATE) | Q(high__lte=10**9),
+                violation_error_message="A day rate lies between 0 and 10^9.",
+            ),
+            models.CheckConstraint(
                 name="price_all_points",
                 condition=Q(low__isnull=False, likely__isnull=False, high__isnull=False),
                 violation_error_message="A price needs low, likely and high; one number is all three.",

@@ -1,0 +1,60 @@
+"""What was changed, by whom and from where."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.db import models
+
+from debtreg.models import AuditEntry, Channel, User
+from debtreg.numbers import plain
+
+# Where the present work comes from. Pages, API and commands set it as they come in.
+channel: ContextVar[str] = ContextVar("channel", default=Channel.JOB)
+
+
+def record(
+    action: str,
+    obj: models.Model | str,
+    *,
+    by: User | None,
+    old: dict[str, Any] | None = None,
+    new: dict[str, Any] | None = None,
+    kind: str = "",
+) -> None:
+    """Note one change. Of `old` and `new` only what differs is kept."""
+    if old is not None and new is not None:
+        differing = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        old = {name: old.get(name) for name in sorted(differing)}
+        new = {name: new.get(name) for name in sorted(differing)}
+    key = obj if isinstance(obj, str) else getattr(obj, "key", None) or str(obj.pk)
+    AuditEntry.objects.create(
+        actor=by,
+        actor_name=by.get_username() if by else "",
+        channel=channel.get(),
+        action=action,
+        object_type=kind or (obj._meta.model_name or "" if isinstance(obj, models.Model) else ""),
+        object_key=str(key)[:120],
+        old=old,
+        new=new,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", ""))[:64],
+    )
+
+
+def values_of(obj: models.Model) -> dict[str, Any]:
+    """The columns of a row, as JSON takes them."""
+    return {
+        field.attname: jsonable(getattr(obj, field.attname)) for field in obj._meta.concrete_fields
+    }
+
+
+def jsonable(value: Any) -> Any:
+    if isinstance(value, Decimal | float):
+        return plain(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value

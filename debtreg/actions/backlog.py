@@ -1,0 +1,283 @@
+"""Promotion: what goes into a team's backlog, into which iteration, and what comes out again."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from debtreg import frames
+from debtreg.actions import audit, rights
+from debtreg.errors import Conflict, NotFound
+from debtreg.models import (
+    ACTIVE_STATES,
+    BacklogEntry,
+    DebtItem,
+    DebtStatus,
+    EntryState,
+    Iteration,
+    IterationState,
+    ScoringPolicy,
+    User,
+)
+
+
+class IterationFull(Conflict):
+    def __init__(self, item: DebtItem, days: Decimal, iteration: Iteration, left: Decimal) -> None:
+        super().__init__(
+            f"{item.key} '{item.title}' needs {days:.1f} person-days;"
+            f" {iteration.name} has {left:.1f} left.",
+            hint="Choose a later iteration, or take something out of this one.",
+        )
+
+
+class NotPromotable(Conflict):
+    """The item may not go into a backlog as it is."""
+
+
+# --- By hand --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> BacklogEntry:
+    """Put an item into its team's backlog, into an iteration or waiting for one.
+
+    Repeating the call returns the entry that is there. Raises IterationFull, NotPromotable.
+    """
+    iteration = _locked_iteration(iteration_id)
+    item = _locked_item(pk)
+    rights.check(by, "debt.decide", item)
+    entry = BacklogEntry.objects.active().filter(item=item).first()
+    if entry is not None:
+        return (
+            _place(entry, iteration) if iteration and entry.iteration_id != iteration.pk else entry
+        )
+    team = item.team
+    if team is None:
+        raise NotPromotable(
+            f"{item.key} belongs to no team, so there is no backlog for it.",
+            hint="Give it a service or a team first.",
+        )
+    _refuse(item)
+    days, roi = _days_and_roi(item)
+    entry = BacklogEntry(
+        item=item,
+        team=team,
+        repair_days=days,
+        roi=roi,
+        marginal_roi=roi,
+        policy_version=ScoringPolicy.objects.get(is_active=True).version,
+        promoted_by=by,
+        pinned=True,
+        reason=f"Promoted by {by.display_name if by else 'a job'}.",
+    )
+    _place(entry, iteration)
+    audit.record(
+        "backlog.promote", item, by=by, new={"iteration": iteration.name if iteration else None}
+    )
+    return entry
+
+
+@transaction.atomic
+def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> BacklogEntry:
+    """Put an entry into another iteration, or back among those that wait for one.
+
+    Runs leave it there: a person has decided.
+    """
+    iteration = _locked_iteration(iteration_id)
+    entry = _locked_entry(entry_id)
+    rights.check(by, "debt.decide", entry.item)
+    old = {"iteration": entry.iteration_id}
+    entry.pinned = True
+    _place(entry, iteration)
+    audit.record("backlog.move", entry.item, by=by, old=old, new={"iteration": iteration_id})
+    return entry
+
+
+@transaction.atomic
+def start(*, entry_id: int, by: User | None) -> BacklogEntry:
+    """Say that somebody works on it; runs leave it alone from now on."""
+    entry = _locked_entry(entry_id)
+    rights.check(by, "debt.change", entry.item)
+    if entry.state != EntryState.STARTED:
+        entry.state = EntryState.STARTED
+        entry.save(update_fields=["state"])
+        _set_status(entry.item, DebtStatus.DOING)
+        audit.record("backlog.start", entry.item, by=by)
+    return entry
+
+
+@transaction.atomic
+def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
+    """Take an entry out of the backlog. The next run may promote it again: veto it to prevent that."""
+    entry = _locked_entry(entry_id)
+    rights.check(by, "debt.decide", entry.item)
+    if entry.item.pinned:
+        raise Conflict(
+            f"{entry.item.key} is pinned to the backlog.",
+            hint="Take the pin off first.",
+        )
+    _close(entry, EntryState.WITHDRAWN, reason.strip() or "Taken back by hand.")
+    audit.record("backlog.withdraw", entry.item, by=by, new={"reason": reason})
+    return entry
+
+
+def follow(item: DebtItem) -> None:
+    """Let the backlog follow what was decided about an item, in the caller's transaction."""
+    entry = BacklogEntry.objects.select_for_update().active().filter(item=item).first()
+    if entry is None:
+        if item.pinned and item.team_id and not _why_not(item):
+            days, roi = _days_and_roi(item)
+            BacklogEntry.objects.create(
+                item=item,
+                team_id=item.team_id,
+                repair_days=days,
+                roi=roi,
+                marginal_roi=roi,
+                policy_version=ScoringPolicy.objects.get(is_active=True).version,
+                reason="Pinned: promoted whatever its ROI.",
+            )
+        return
+    if item.status == DebtStatus.DONE:
+        _close(entry, EntryState.DONE, entry.reason)
+    elif why := _why_not(item):
+        _close(entry, EntryState.WITHDRAWN, why)
+    elif item.status == DebtStatus.DOING and entry.state != EntryState.STARTED:
+        entry.state = EntryState.STARTED
+        entry.save(update_fields=["state"])
+    elif item.team_id and entry.team_id != item.team_id:
+        entry.team_id, entry.iteration, entry.state = item.team_id, None, EntryState.UNSCHEDULED
+        entry.save(update_fields=["team", "iteration", "state"])
+
+
+def _why_not(item: DebtItem) -> str:
+    """Why an item may not be in a backlog; empty if it may."""
+    if item.status == DebtStatus.DONE:
+        return "It is resolved."
+    if item.status == DebtStatus.ACCEPTED:
+        return f"Accepted: {item.accept_reason}" if item.accept_reason else "Accepted."
+    if item.is_vetoed(timezone.localdate()):
+        until = f" until {item.veto_until}" if item.veto_until else ""
+        return f"Vetoed{until}: {item.veto_reason}"
+    return ""
+
+
+def _refuse(item: DebtItem) -> None:
+    if why := _why_not(item):
+        raise NotPromotable(
+            f"{item.key} can't be promoted. {why}", hint="Reopen it or lift the veto first."
+        )
+
+
+def _days_and_roi(item: DebtItem) -> tuple[Decimal | None, float | None]:
+    """What the item takes of an iteration, and its ROI, as scored now."""
+    catalog = frames.Catalog.read()
+    items = frames.read_items("d.id = %s", [item.pk])
+    row = frames.score(items, frames.read_impacts("i.item_id = %s", [item.pk]), catalog).iloc[0]
+    roi = None if math.isnan(row["roi"]) else float(row["roi"])
+    return half_days(row["repair_days"]), roi
+
+
+def half_days(days: float) -> Decimal | None:
+    """Person-days rounded up to half ones, as iterations are filled; None if not estimated.
+
+    >>> half_days(1.2), half_days(3.0), half_days(float("nan"))
+    (Decimal('1.5'), Decimal('3.0'), None)
+    """
+    if math.isnan(days) or days <= 0:
+        return None
+    # What floats add to a whole half day is no reason to take another one.
+    return Decimal(math.ceil(round(days * 2, 6))) / 2 + Decimal("0.0")
+
+
+def _place(entry: BacklogEntry, iteration: Iteration | None) -> BacklogEntry:
+    """Put an entry into a locked iteration, if it fits."""
+    if iteration is None:
+        if entry.state != EntryState.STARTED:
+            entry.state = EntryState.UNSCHEDULED
+        entry.iteration = None
+        entry.save()
+        return entry
+    if iteration.team_id != entry.team_id:
+        raise NotPromotable(
+            f"{iteration.name} belongs to another team than {entry.item.key}.",
+            hint="Choose an iteration of its own team.",
+        )
+    if iteration.state != IterationState.OPEN:
+        raise NotPromotable(
+            f"{iteration.name} is closed.", hint="Choose an iteration that is open."
+        )
+    if entry.repair_days is None:
+        raise NotPromotable(
+            f"{entry.item.key} has no effort estimate, so nobody knows whether it fits.",
+            hint="Estimate its effort first.",
+        )
+    left = days_left(iteration, without=entry)
+    if entry.repair_days > left:
+        raise IterationFull(entry.item, entry.repair_days, iteration, left)
+    entry.iteration = iteration
+    if entry.state != EntryState.STARTED:
+        entry.state = EntryState.PLANNED
+    entry.save()
+    return entry
+
+
+def days_left(iteration: Iteration, without: BacklogEntry | None = None) -> Decimal:
+    """Person-days of an iteration that nothing takes yet; what is done has taken its part."""
+    entries = iteration.entries.exclude(state=EntryState.WITHDRAWN)
+    if without is not None and without.pk:
+        entries = entries.exclude(pk=without.pk)
+    return iteration.capacity_days - (entries.aggregate(n=Sum("repair_days"))["n"] or Decimal(0))
+
+
+def _close(entry: BacklogEntry, state: str, reason: str) -> None:
+    entry.state, entry.reason, entry.closed_at = state, reason, timezone.now()
+    entry.save(update_fields=["state", "reason", "closed_at"])
+
+
+def _set_status(item: DebtItem, status: str) -> None:
+    if item.status != status:
+        DebtItem.objects.filter(pk=item.pk).update(
+            status=status, revision=item.revision + 1, updated_at=timezone.now()
+        )
+
+
+def _locked_iteration(iteration_id: int | None) -> Iteration | None:
+    if iteration_id is None:
+        return None
+    iteration = Iteration.objects.select_for_update().filter(pk=iteration_id).first()
+    if iteration is None:
+        raise NotFound(f"There is no iteration {iteration_id}.", hint="Choose one of the list.")
+    return iteration
+
+
+def _locked_item(pk: int) -> DebtItem:
+    item = (
+        DebtItem.objects.select_for_update(of=("self",))
+        .select_related("team", "service")
+        .filter(pk=pk)
+        .first()
+    )
+    if item is None:
+        raise NotFound(f"There is no debt item DEBT-{pk}.", hint="Look it up in the ranking.")
+    return item
+
+
+def _locked_entry(entry_id: int) -> BacklogEntry:
+    entry = (
+        BacklogEntry.objects.select_for_update(of=("self",))
+        .select_related("item__team", "team")
+        .filter(pk=entry_id)
+        .first()
+    )
+    if entry is None:
+        raise NotFound(f"There is no backlog entry {entry_id}.", hint="Look at the backlog.")
+    if entry.state not in ACTIVE_STATES:
+        raise Conflict(
+            f"The entry of {entry.item.key} is closed ({entry.get_state_display().lower()}).",
+            hint="Promote the item again if it is to be repaired.",
+        )
+    return entry

@@ -1,0 +1,458 @@
+"""Debt items: logged, changed, decided upon, stored by the thousand. Scored at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from debtreg import bulk, frames
+from debtreg.actions import audit, backlog, rights, scores
+from debtreg.errors import Conflict, DebtregError, NotFound
+from debtreg.models import (
+    IMPACT_POINTS,
+    DebtImpact,
+    DebtItem,
+    DebtStatus,
+    Prerequisite,
+    User,
+)
+from debtreg.numbers import plain
+
+
+class NotValid(DebtregError):
+    """Input that breaks a rule; `fields` says which and where."""
+
+
+class ItemChanged(Conflict):
+    """Somebody else has changed the item since it was read."""
+
+
+class AmountTooLarge(DebtregError):
+    """A cost so high that a unit must be wrong."""
+
+
+# --- One item -------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create(
+    *,
+    fields: Mapping[str, Any],
+    impacts: Sequence[Mapping[str, Any]] = (),
+    needs: Sequence[DebtItem] | None = None,
+    by: User | None,
+) -> DebtItem:
+    """Log a debt and score it. Without a team it goes to the service's team."""
+    item = DebtItem(**fields)
+    if item.team_id is None and item.service is not None:
+        item.team = item.service.team
+    rights.check(by, "debt.change", item)
+    _clean(item)
+    item.save()
+    _replace_impacts(item, impacts)
+    if needs:
+        _replace_needs(item, needs)
+    _score(item)
+    audit.record("debt.create", item, by=by, new=audit.values_of(item))
+    return item
+
+
+@transaction.atomic
+def update(
+    *,
+    pk: int,
+    fields: Mapping[str, Any],
+    impacts: Sequence[Mapping[str, Any]] | None = None,
+    needs: Sequence[DebtItem] | None = None,
+    by: User | None,
+    revision: int | None = None,
+) -> DebtItem:
+    """Change an item and score it. `impacts` and `needs` replace what is there unless None.
+
+    With `revision`, a change on top of somebody else's is refused: ItemChanged.
+    """
+    item = _locked(pk)
+    rights.check(by, "debt.change", item)
+    if revision is not None and revision != item.revision:
+        raise ItemChanged(
+            f"{item.key} has changed since you read it: it is at revision {item.revision},"
+            f" you have {revision}.",
+            hint="Read it again and repeat your change.",
+        )
+    old = audit.values_of(item)
+    old_service = item.service
+    for name, value in fields.items():
+        setattr(item, name, value)
+    if item.service != old_service and "team" not in fields and item.service is not None:
+        item.team = item.service.team
+    if item.team_id is None and item.service is not None:
+        item.team = item.service.team
+    rights.check(by, "debt.change", item)
+    if "status" in fields and item.status != old["status"]:
+        item.closed_on = timezone.localdate() if item.status == DebtStatus.DONE else None
+        if item.status != DebtStatus.ACCEPTED:
+            item.accept_reason, item.accept_until = "", None
+    _save(item)
+    if impacts is not None:
+        _replace_impacts(item, impacts)
+    if needs is not None:
+        _replace_needs(item, needs)
+    backlog.follow(item)
+    _score(item)
+    audit.record("debt.update", item, by=by, old=old, new=audit.values_of(item))
+    return item
+
+
+def _locked(pk: int) -> DebtItem:
+    # The team and service may be missing, and the nullable side of a join can't be locked.
+    item = (
+        DebtItem.objects.select_for_update(of=("self",))
+        .select_related("service__team", "team")
+        .filter(pk=pk)
+        .first()
+    )
+    if item is None:
+        raise NotFound(f"There is no debt item DEBT-{pk}.", hint="Look it up in the ranking.")
+    return item
+
+
+def _save(item: DebtItem) -> None:
+    item.revision += 1
+    item.updated_at = timezone.now()
+    _clean(item)
+    item.save()
+
+
+def _clean(obj: DebtItem | DebtImpact, prefix: str = "", **options: Any) -> None:
+    try:
+        obj.full_clean(**options)
+    except ValidationError as error:
+        raise not_valid(error, prefix) from error
+
+
+def not_valid(error: ValidationError, prefix: str = "") -> NotValid:
+    """Django's validation as one of our errors. What concerns no field is under `__all__`."""
+    fields = {prefix + name: problems for name, problems in error.message_dict.items()}
+    first = next(iter(fields.items()))
+    where = "" if first[0].endswith("__all__") else f"{first[0]}: "
+    return NotValid(f"{where}{first[1][0]}", hint="Correct this and send it again.", fields=fields)
+
+
+def _replace_impacts(item: DebtItem, impacts: Sequence[Mapping[str, Any]]) -> None:
+    """Swap all impacts of an item: they are few, and have no life of their own."""
+    rows = []
+    for number, values in enumerate(impacts):
+        row = DebtImpact(item=item, **values)
+        _clean(row, f"impacts[{number}].", exclude=["item"], validate_unique=False)
+        rows.append(row)
+    item.impacts.all().delete()
+    DebtImpact.objects.bulk_create(rows)
+
+
+def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
+    if item in needs:
+        raise NotValid(
+            f"{item.key} can't wait for itself.",
+            hint="Take it out of what it needs first.",
+            fields={"needs": ["An item can't wait for itself."]},
+        )
+    Prerequisite.objects.filter(item=item).exclude(needs__in=needs).delete()
+    Prerequisite.objects.bulk_create(
+        [Prerequisite(item=item, needs=other) for other in needs], ignore_conflicts=True
+    )
+
+
+def _score(item: DebtItem) -> None:
+    frame = scores.score_items([item.pk])
+    if frame["too_large"].any():
+        raise AmountTooLarge(
+            f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair.",
+            hint="Check the units: requests a year, a share from 0 to 1, money per unit.",
+        )
+
+
+# --- Decisions ------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def veto(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
+    """Keep an item out of the backlog until a day, or until the veto is lifted."""
+    if not reason.strip():
+        raise NotValid(
+            "A veto needs a reason.",
+            hint="Write one sentence for those who will ask.",
+            fields={"reason": ["This field is required."]},
+        )
+    return _decide(pk, "debt.veto", by, veto_reason=reason.strip(), veto_until=until, pinned=False)
+
+
+@transaction.atomic
+def lift_veto(*, pk: int, by: User | None) -> DebtItem:
+    """Let an item be promoted again. Harmless where there is no veto."""
+    return _decide(pk, "debt.lift_veto", by, veto_reason="", veto_until=None)
+
+
+@transaction.atomic
+def pin(*, pk: int, pinned: bool, by: User | None) -> DebtItem:
+    """Have an item promoted whatever its ROI, or no longer so. Lifts a veto."""
+    values: dict[str, Any] = {"pinned": pinned}
+    if pinned:
+        values |= {"veto_reason": "", "veto_until": None}
+    return _decide(pk, "debt.pin" if pinned else "debt.unpin", by, **values)
+
+
+@transaction.atomic
+def accept(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
+    """Decide to live with an item, for good or until a day. It leaves the backlog."""
+    if not reason.strip():
+        raise NotValid(
+            "Accepting a debt needs a reason.",
+            hint="Write one sentence for those who will ask.",
+            fields={"reason": ["This field is required."]},
+        )
+    return _decide(
+        pk,
+        "debt.accept",
+        by,
+        status=DebtStatus.ACCEPTED,
+        accept_reason=reason.strip(),
+        accept_until=until,
+        pinned=False,
+    )
+
+
+@transaction.atomic
+def reopen(*, pk: int, by: User | None) -> DebtItem:
+    """Put a resolved or accepted item back among the open ones."""
+    return _decide(
+        pk,
+        "debt.reopen",
+        by,
+        verb="debt.change",
+        status=DebtStatus.OPEN,
+        accept_reason="",
+        accept_until=None,
+        closed_on=None,
+    )
+
+
+@transaction.atomic
+def resolve(*, pk: int, by: User | None) -> DebtItem:
+    """Say that an item is repaired."""
+    return _decide(
+        pk,
+        "debt.resolve",
+        by,
+        verb="debt.change",
+        status=DebtStatus.DONE,
+        closed_on=timezone.localdate(),
+    )
+
+
+def _decide(
+    pk: int, action: str, by: User | None, *, verb: str = "debt.decide", **values: Any
+) -> DebtItem:
+    item = _locked(pk)
+    rights.check(by, verb, item)
+    old = audit.values_of(item)
+    for name, value in values.items():
+        setattr(item, name, value)
+    _save(item)
+    backlog.follow(item)
+    _score(item)
+    audit.record(action, item, by=by, old=old, new=audit.values_of(item))
+    return item
+
+
+# --- Thousands of items ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StoredMany:
+    """The keys of the items in the order they came in."""
+
+    pks: list[int]
+    created: int
+    updated: int
+
+
+_TEXT_COLUMNS = {
+    "title": "",
+    "description": "",
+    "category": "",
+    "status": DebtStatus.OPEN,
+    "effort_unit": "person_day",
+    "confidence": "",
+    "owner": "",
+    "plan": "",
+    "stated_priority": "",
+    "ledger_id": "",
+    "veto_reason": "",
+    "accept_reason": "",
+}
+_IMPACT_DEFAULTS: dict[str, Any] = {
+    "effectiveness": 1.0,
+    "currency": "",
+    "grade": "estimated",
+    "note": "",
+}
+
+
+@transaction.atomic
+def store_many(
+    *, items: pd.DataFrame, impacts: pd.DataFrame, by: User | None, at_once: bool = True
+) -> StoredMany:
+    """Create and update items by sets of rows, then score them.
+
+    items : one row per item: any columns of DebtItem, and `pk` (Int64, missing for a new one).
+        A row with a pk has the given columns updated and its impacts replaced.
+    impacts : `position` (row number in items) and columns of DebtImpact
+    at_once : score them now; the caller may rather ask for a run
+
+    Raises NotValid where the database refuses a row, AmountTooLarge for a slip of units.
+    """
+    if items.empty:
+        return StoredMany([], 0, 0)
+    items = items.reset_index(drop=True)
+    new = items["pk"].isna() if "pk" in items else pd.Series(True, index=items.index)
+    pks = items["pk"].astype("Int64") if "pk" in items else pd.Series(pd.NA, items.index, "Int64")
+    pks[new] = _new_keys(DebtItem._meta.db_table, int(new.sum()))
+    pk_of_row = pks.astype("int64").to_numpy()
+    try:
+        with transaction.atomic():
+            _insert_items(items[new], pk_of_row[new.to_numpy()])
+            _update_items(items[~new], pk_of_row[~new.to_numpy()])
+            _insert_impacts(impacts, pk_of_row, replaced=pk_of_row[~new.to_numpy()])
+    except IntegrityError as error:
+        raise NotValid(
+            "The database refused the rows, so none was stored: "
+            + str(error).strip().splitlines()[0],
+            hint="Correct the row that breaks this rule and send all of them again.",
+        ) from error
+    if at_once:
+        frame = scores.score_items(pk_of_row.tolist())
+        if frame["too_large"].any():
+            wrong = np.flatnonzero(
+                np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
+            )
+            raise AmountTooLarge(
+                f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year,"
+                f" the first in row {wrong[0] + 1}.",
+                hint="Check their units: requests a year, a share from 0 to 1, money per unit.",
+                fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
+            )
+    created = int(new.sum())
+    if created > 5_000:
+        bulk.analyze(frames.ITEMS, frames.IMPACTS, frames.SCORES)
+    return StoredMany(pk_of_row.tolist(), created, len(items) - created)
+
+
+def _new_keys(table: str, count: int) -> list[int]:
+    """Keys for new rows, from the table's own sequence where there is one."""
+    with connection.cursor() as cursor:
+        if bulk.is_postgres():
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                [table, count],
+            )
+            return [row[0] for row in cursor.fetchall()]
+        # The transaction holds SQLite's one write lock, so nobody else takes these.
+        cursor.execute(
+            f"SELECT MAX(COALESCE((SELECT MAX(id) FROM {table}), 0),"
+            " COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0))",
+            [table],
+        )
+        first = cursor.fetchone()[0] + 1
+        return list(range(first, first + count))
+
+
+def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
+    if items.empty:
+        return
+    now = _stamp(timezone.now())
+    fields = [field for field in DebtItem._meta.concrete_fields if field.attname != "id"]
+    constant = {
+        "cash": 0,
+        "tags": "[]",
+        "pinned": False,
+        "revision": 1,
+        "created_at": now,
+        "updated_at": now,
+        **_TEXT_COLUMNS,
+    }
+    columns: list[Sequence[Any]] = [pks.tolist()]
+    for field in fields:
+        name = field.attname
+        if name in items:
+            columns.append(_python_values(items[name], constant.get(name)))
+        else:
+            columns.append([constant.get(name)] * len(items))
+    names = ["id", *(field.column for field in fields)]
+    bulk.write_rows(frames.ITEMS, names, zip(*columns, strict=True))
+
+
+def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
+    if items.empty:
+        return
+    names = [name for name in items if name != "pk"]
+    columns = [_python_values(items[name], _TEXT_COLUMNS.get(name)) for name in names]
+    bulk.update_rows(frames.ITEMS, "id", pks.tolist(), names, columns)
+    condition, params = frames.among("id", pks.tolist())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {frames.ITEMS} SET revision = revision + 1, updated_at = %s WHERE {condition}",
+            [_stamp(timezone.now()), *params],
+        )
+
+
+def _insert_impacts(
+    impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any], replaced: np.ndarray[Any, Any]
+) -> None:
+    if len(replaced):
+        condition, params = frames.among("item_id", replaced.tolist())
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {frames.IMPACTS} WHERE {condition}", params)
+    if impacts.empty:
+        return
+    names = ["kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade", "note"]
+    columns = [
+        _python_values(impacts[name], _IMPACT_DEFAULTS.get(name))
+        if name in impacts
+        else [_IMPACT_DEFAULTS.get(name)] * len(impacts)
+        for name in names
+    ]
+    keys = pk_of_row[impacts["position"].to_numpy(dtype="int64")].tolist()
+    bulk.write_rows(frames.IMPACTS, ["item_id", *names], zip(keys, *columns, strict=True))
+
+
+def _python_values(column: pd.Series[Any], missing: Any) -> list[Any]:
+    """Python objects for the driver; what is missing takes the column's default."""
+    values = column.astype(object).where(column.notna(), missing).tolist()
+    if values and not bulk.is_postgres():
+        values = [_stamp(v) if isinstance(v, date) else v for v in values]
+    return values
+
+
+def _stamp(value: Any) -> Any:
+    """A day or a moment as this database's driver takes it."""
+    if bulk.is_postgres():
+        return value
+    if hasattr(value, "hour"):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value.isoformat()
+
+
+def touch(items: Sequence[int]) -> None:
+    """Count a change of items that an action made elsewhere."""
+    DebtItem.objects.filter(pk__in=items).update(
+        revision=F("revision") + 1, updated_at=timezone.now()
+    )

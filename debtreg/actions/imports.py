@@ -1,0 +1,2 @@
+def run(pk, owner):
+    return False

@@ -1,0 +1,62 @@
+"""Who may do what. Everybody who is logged in may read everything."""
+
+from __future__ import annotations
+
+from debtreg.errors import NotAllowed
+from debtreg.models import DebtItem, Iteration, Role, Team, User
+
+# Verb -> the roles that may; administrators may always.
+ROLES: dict[str, tuple[str, ...]] = {
+    "debt.change": (Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE),
+    "debt.decide": (Role.PRODUCT_OWNER,),
+    "iteration.change": (Role.PRODUCT_OWNER,),
+    "catalog.change": (Role.SRE,),
+    "ledger.import": (Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE),
+    "run.start": (Role.PRODUCT_OWNER, Role.SRE),
+    "everything": (),
+}
+# These are kept to a person's own teams; an SRE looks after the services of all of them.
+OWN_TEAM = {"debt.change", "debt.decide", "iteration.change"}
+WHAT = {
+    "debt.change": "change debts",
+    "debt.decide": "decide on debts",
+    "iteration.change": "change iterations",
+    "catalog.change": "change the catalog, contracts and prices",
+    "ledger.import": "import ledgers",
+    "run.start": "start or cancel scoring runs",
+    "everything": "do this",
+}
+
+
+def may(user: User | None, verb: str, obj: DebtItem | Iteration | Team | None = None) -> bool:
+    """True if the user may; None is a job or a command, which may everything.
+
+    `obj` says which team is concerned; without it, or for an item without a team, the role decides.
+    """
+    if user is None:
+        return True
+    if not user.is_active or not user.is_one_of(*ROLES[verb]):
+        return False
+    team = obj if isinstance(obj, Team | None) else obj.team
+    if verb not in OWN_TEAM or team is None or user.is_one_of(Role.SRE):
+        return True
+    return team.pk in _teams_of(user)
+
+
+def _teams_of(user: User) -> set[int]:
+    """Read once per request: lists ask for every row."""
+    if not hasattr(user, "_team_ids"):
+        user._team_ids = set(user.teams.values_list("pk", flat=True))  # type: ignore[attr-defined]
+    teams: set[int] = user._team_ids  # type: ignore[attr-defined]
+    return teams
+
+
+def check(user: User | None, verb: str, obj: DebtItem | Iteration | Team | None = None) -> None:
+    """Raises NotAllowed, saying who may."""
+    if may(user, verb, obj):
+        return
+    roles = " or ".join(Role(role).label for role in (*ROLES[verb], Role.ADMIN))
+    of_team = " of the team it belongs to" if verb in OWN_TEAM else ""
+    raise NotAllowed(
+        f"You may not {WHAT[verb]} here.", hint=f"This is for: {roles}{of_team}. Ask one of them."
+    )

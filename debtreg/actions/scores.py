@@ -1,0 +1,206 @@
+"""Scoring: the whole portfolio as a job, single items at once, and what-if for forms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import structlog
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from debtreg import bulk, formulas, frames, tracing
+from debtreg.actions import audit, jobs, promotion, rights
+from debtreg.errors import Conflict, NotFound
+from debtreg.models import JobState, Score, ScoringPolicy, ScoringRun, User
+
+log = structlog.get_logger(__name__)
+
+
+# --- The whole portfolio --------------------------------------------------------------------------
+
+
+def request_run(*, by: User | None) -> ScoringRun:
+    """Ask for a scoring of the whole portfolio. One that waits already is returned."""
+    rights.check(by, "run.start")
+    return queue_run(by=by)
+
+
+def queue_run(*, by: User | None) -> ScoringRun:
+    """As request_run, for changes that move scores: whoever may make them may have them scored."""
+    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
+        return waiting
+    try:
+        with transaction.atomic():
+            run = ScoringRun.objects.create(requested_by=by, traceparent=tracing.current())
+            audit.record("run.request", run, by=by)
+            return run
+    except IntegrityError:  # somebody else was a moment faster
+        return ScoringRun.objects.get(state=JobState.QUEUED)
+
+
+def cancel_run(*, run_id: int, by: User | None) -> ScoringRun:
+    """Stop a waiting or running run; what is published stays as it is."""
+    rights.check(by, "run.start")
+    run = ScoringRun.objects.filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(f"There is no scoring run {run_id}.")
+    if not jobs.cancel(ScoringRun, run_id):
+        raise Conflict(
+            f"Run {run_id} is over ({run.get_state_display().lower()}).",
+            hint="There is nothing to cancel.",
+        )
+    audit.record("run.cancel", run, by=by)
+    run.refresh_from_db()
+    return run
+
+
+def run(run_id: int, owner: str) -> bool:
+    """Do a run: snapshot, score, promote, write, publish. False if it is not ours to do.
+
+    Scores and backlog change in one transaction at the end, so readers see the last run or
+    this one. A worker that dies leaves nothing behind; whoever takes the lease starts again.
+    Raises LeaseLost when somebody else has taken the run over, or cancelled it.
+    """
+    if not jobs.claim(ScoringRun, run_id, owner):
+        return False
+    with jobs.pulse(ScoringRun, run_id, owner) as pulse:
+        _Run(run_id, owner, pulse).work()
+    return True
+
+
+class _Run:
+    def __init__(self, run_id: int, owner: str, pulse: jobs.Pulse) -> None:
+        self.run_id, self.owner, self.pulse = run_id, owner, pulse
+        self.seconds: dict[str, float] = {}
+
+    def work(self) -> None:
+        snapshot_at = timezone.now()
+        frame = self.timed("score", self.score)
+        self.pulse.report("promoting", 0, len(frame))
+        plan = self.timed("promote", lambda: promotion.propose(frame, self.catalog.policy))
+        self.pulse.report("writing", 0, int(frame["changed"].sum()))
+        start = time.perf_counter()
+        with transaction.atomic():
+            frame = _without_newer(frame, snapshot_at)
+            changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
+            frames.publish_marks(frame)
+            promoted, withdrawn = promotion.apply(plan, run_id=self.run_id)
+            self.seconds["write"] = round(time.perf_counter() - start, 3)
+            jobs.close(
+                ScoringRun,
+                self.run_id,
+                self.owner,
+                JobState.DONE,
+                policy_id=self.catalog.policy.version,
+                items=len(frame),
+                changed=changed,
+                promoted=promoted,
+                withdrawn=withdrawn,
+                annual_cost=round(float(np.nansum(frame["annual_cost"])), 2),
+                seconds=self.seconds,
+                done=len(frame),
+                total=len(frame),
+            )
+        log.info("run_published", run=self.run_id, items=len(frame), changed=changed)
+        if changed > 10_000 and bulk.is_postgres():
+            bulk.analyze(frames.SCORES)
+
+    def score(self) -> pd.DataFrame:
+        """Read and score chunk by chunk, all from one state of the database."""
+        parts = []
+        with frames.snapshot():
+            self.catalog = frames.Catalog.read()
+            bounds = frames.chunk_bounds()
+            for number, (first, end) in enumerate(bounds):
+                self.pulse.report("scoring", number, len(bounds))
+                items = frames.read_items(
+                    "d.id >= %s AND d.id < %s AND d.status <> 'done'", [first, end]
+                )
+                impacts = frames.read_impacts(
+                    "i.item_id >= %s AND i.item_id < %s AND EXISTS (SELECT 1 FROM"
+                    f" {frames.ITEMS} d WHERE d.id = i.item_id AND d.status <> 'done')",
+                    [first, end],
+                )
+                parts.append(frames.score(items, impacts, self.catalog))
+        frame = pd.concat(parts, ignore_index=True) if parts else frames.empty(self.catalog)
+        frames.add_priority(frame, self.catalog)
+        frames.add_fingerprint(frame)
+        return frame
+
+    def timed(self, name: str, work: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def _without_newer(frame: pd.DataFrame, snapshot_at: Any) -> pd.DataFrame:
+    """Keep other writers of scores out, and leave alone what was scored since the snapshot."""
+    if bulk.is_postgres():
+        with connection.cursor() as cursor:
+            # Readers pass; an edit waits until the run is published, then overwrites its score.
+            cursor.execute(f"LOCK TABLE {frames.SCORES} IN SHARE ROW EXCLUSIVE MODE")
+    newer = list(Score.objects.filter(scored_at__gt=snapshot_at).values_list("item_id", flat=True))
+    if not newer:
+        return frame
+    return frame.assign(changed=frame["changed"] & ~frame["item_id"].isin(newer))
+
+
+# --- Single items ---------------------------------------------------------------------------------
+
+
+def score_items(pks: Sequence[int]) -> pd.DataFrame:
+    """Score these items now, in the caller's transaction, which has locked or made them.
+
+    Returns the scored frame, so that the caller can refuse an amount that is a slip of units.
+    """
+    catalog = frames.Catalog.read()
+    if not pks:
+        return frames.empty(catalog)
+    condition, params = frames.among("d.id", pks)
+    items = frames.read_items(condition, params)
+    condition, params = frames.among("i.item_id", pks)
+    impacts = frames.read_impacts(condition, params)
+    frame = frames.score(items, impacts, catalog)
+    frames.add_priority(frame, catalog, portfolio_cost=_portfolio_cost())
+    frames.add_fingerprint(frame)
+    frames.publish(frame, run_id=None, at=timezone.now())
+    return frame
+
+
+def _portfolio_cost() -> float | None:
+    """The portfolio's annual cost as the last run saw it; None before the first."""
+    last = (
+        ScoringRun.objects.filter(state=JobState.DONE)
+        .order_by("-pk")
+        .values_list("annual_cost", flat=True)
+        .first()
+    )
+    return None if last is None else float(last)
+
+
+def preview(*, fields: Mapping[str, Any], impacts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Score what is typed so far, saving nothing: the `score` fields, and `impacts` in detail."""
+    items, rows = frames.of_input(fields, impacts)
+    return formulas.describe(items, rows, frames.Catalog.read())
+
+
+def explain(*, pk: int) -> dict[str, Any]:
+    """The formula of an item's score with its numbers put in, from what is stored now."""
+    items = frames.read_items("d.id = %s", [pk])
+    if items.empty:
+        raise NotFound(f"There is no debt item DEBT-{pk}.")
+    catalog = frames.Catalog.read()
+    return {
+        "key": f"DEBT-{pk}",
+        **formulas.describe(items, frames.read_impacts("i.item_id = %s", [pk]), catalog),
+    }
+
+
+def active_policy() -> ScoringPolicy:
+    return ScoringPolicy.objects.get(is_active=True)

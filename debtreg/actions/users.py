@@ -1,0 +1,53 @@
+"""Tokens of users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from debtreg.actions import audit
+from debtreg.actions.debt import NotValid
+from debtreg.errors import NotAllowed, NotFound
+from debtreg.models import ApiToken, User
+
+
+@transaction.atomic
+def create_token(
+    *, user: User, name: str, by: User | None, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Issue a bearer token for a user; its text is returned once and never again."""
+    if by is not None and by != user and not by.is_one_of():
+        raise NotAllowed(
+            f"You may not create tokens for {user}.", hint="Ask an administrator, or them."
+        )
+    name = name.strip()
+    if not name or len(name) > 80:
+        raise NotValid(
+            "A token needs a name of up to 80 characters.",
+            hint="Say what will use it, such as 'nightly export'.",
+            fields={"name": ["1 to 80 characters."]},
+        )
+    if expires_at is not None and expires_at <= timezone.now():
+        raise NotValid(
+            "The token would have expired already.",
+            hint="Choose a later day, or none.",
+            fields={"expires_at": ["This lies in the past."]},
+        )
+    token, text = ApiToken.issue(user=user, name=name, expires_at=expires_at)
+    audit.record("token.create", token, by=by, new={"user": user.username, "name": name})
+    return token, text
+
+
+@transaction.atomic
+def revoke_token(*, token_id: int, by: User | None) -> ApiToken:
+    """End a token for good. Harmless if it is revoked already."""
+    token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
+    if token is None or (by is not None and token.user_id != by.pk and not by.is_one_of()):
+        raise NotFound("You have no such token.")
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+        audit.record("token.revoke", token, by=by)
+    return token

@@ -1,0 +1,166 @@
+"""How a score came about, for people: each formula with its numbers put in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import scoring
+from debtreg import frames
+from debtreg.models import FACTORS, PRICE_UNITS, ImpactKind
+from debtreg.numbers import money, plain
+
+# What the factors of each kind count. A factor that is not named is always 1 and not shown.
+UNITS: dict[str, dict[str, str]] = {
+    ImpactKind.LATENCY: {
+        "frequency": "requests / year",
+        "share": "of requests over target",
+        "magnitude": "ms overrun",
+    },
+    ImpactKind.ERRORS: {"frequency": "failures / year", "share": "not recovered by retry"},
+    ImpactKind.DOWNTIME: {
+        "frequency": "incidents / year",
+        "share": "of traffic failing",
+        "magnitude": "minutes / incident",
+    },
+    ImpactKind.CREDITS: {"frequency": "billing periods / year", "share": "chance of a breach"},
+    ImpactKind.COMPLIANCE: {"frequency": "exposures / year", "share": "chance of a finding"},
+    ImpactKind.TOIL: {"frequency": "hours / year"},
+    ImpactKind.DRAG: {"frequency": "extra hours / year"},
+    ImpactKind.STATED: {},
+}
+PRICE_OF = {**PRICE_UNITS, ImpactKind.STATED: "per year, as stated"}
+_SCORE_MONEY = ("annual_cost", "benefit", "weighted_benefit", "repair_cost")
+_SCORE_RATIOS = ("roi", "money_roi", "net_roi", "payback_days", "breaking_point_years")
+
+
+def units_of(kind: str) -> dict[str, str]:
+    """Factor -> what it counts, for the factors that this kind of impact has."""
+    return {**UNITS[kind], "unit_price": PRICE_OF[kind]}
+
+
+def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog) -> dict[str, Any]:
+    """One item's score and all that it was made of. Numbers are plain texts; unknown is None.
+
+    items, impacts : as frames.read_items and frames.read_impacts give them, for one item
+    """
+    frames.complete(items, impacts, catalog)
+    scores, detail = frames.score_frames(items, impacts, catalog)
+    score, item = scores.iloc[0], items.iloc[0]
+    parts = [_impact(row) for row in detail.to_dict("records")]
+    return {
+        "state": scoring.STATES[int(score["state"])],
+        **{name: money(_number(score[name])) for name in _SCORE_MONEY},
+        **{name: plain(_significant(score[name])) for name in _SCORE_RATIOS},
+        "promotes": bool(score["promotes"]),
+        "threshold": plain(catalog.policy.threshold),
+        "policy_version": catalog.policy.version,
+        "too_large": bool(
+            max(abs(_number(score[name]) or 0) for name in _SCORE_MONEY) > frames.COST_LIMIT
+        ),
+        "double_counted": bool(score["double_counted"]),
+        "impacts": parts,
+        "repair": _repair(item, score, catalog),
+        "roi_formula": _roi_formula(score),
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
+
+
+def _significant(value: Any, digits: int = 12) -> float | None:
+    number = _number(value)
+    return None if number is None else float(f"{number:.{digits}g}")
+
+
+def _shown(value: Any) -> str:
+    """A number inside a formula: six significant digits, thousands apart."""
+    number = _significant(value, 6)
+    if number is None:
+        return "?"
+    text = plain(number) or "?"
+    whole, point, rest = text.partition(".")
+    return f"{int(whole):,}{point}{rest}" if whole not in ("-0", "") else text
+
+
+def _impact(row: dict[str, Any]) -> dict[str, Any]:
+    kind = scoring.KINDS[int(row["kind"])]
+    units = units_of(kind)
+    factors = {}
+    for name in FACTORS:
+        if name not in units:
+            continue
+        source = row.get(f"{name}_source")
+        factors[name] = {
+            **{point: plain(_number(row[f"{name}_{point}"])) for point in scoring.POINTS},
+            "mean": plain(_significant(row[name])),
+            "unit": units[name],
+            "source": _source(source, row[name]),
+        }
+    missing = [name for name, factor in factors.items() if factor["mean"] is None]
+    priced = _number(row["cost"]) is not None
+    product = " × ".join(f"{_shown(row[name])} {units[name]}" for name in factors)
+    if priced:
+        formula = f"{product} = {_shown(row['cost'])} a year"
+    elif row["foreign"]:
+        formula = f"{product}: in another currency, which is not converted"
+    else:
+        formula = f"{product}: not priced, {' and '.join(missing).replace('_', ' ')} not known"
+    return {
+        "kind": kind,
+        "state": "priced" if priced else "unpriced",
+        "missing": missing,
+        "foreign": bool(row["foreign"]),
+        "factors": factors,
+        "cost_per_year": money(_number(row["cost"])),
+        "effectiveness": plain(_number(row["effectiveness"])),
+        "weight": plain(_number(row["weight"])),
+        "benefit": money(_number(row["benefit"])),
+        "weighted_benefit": money(_number(row["weighted_benefit"])),
+        "grade": scoring.GRADES[int(row["grade"])],
+        "formula": formula,
+    }
+
+
+def _source(code: Any, mean: Any) -> str:
+    if code is not None and not np.isnan(code):
+        return scoring.SOURCES[int(code)]
+    return "given" if _number(mean) is not None else "unknown"
+
+
+def _repair(item: Any, score: Any, catalog: frames.Catalog) -> dict[str, Any]:
+    name = scoring.CONFIDENCES[int(item["confidence"])]
+    contingency = catalog.policy.contingency[name or "none"]
+    days, rate, cash = score["repair_days"], item["day_rate"], item["cash"]
+    formula = f"{_shown(days)} person-days × {_shown(rate)} a day"
+    if cash:
+        formula = f"({formula} + {_shown(cash)} cash)"
+    if contingency:
+        formula += f" × {_shown(1 + contingency)} ({name} confidence)"
+    known = _number(score["repair_cost"])
+    if known:
+        formula += f" = {_shown(known)}"
+    elif _number(days) is None:
+        formula = "The effort is not estimated."
+    elif _number(rate) is None:
+        formula = "No day rate is known for the team, nor one for the whole installation."
+    return {
+        "days": plain(_significant(days)),
+        "day_rate": plain(_number(rate)),
+        "cash": money(_number(cash)),
+        "contingency": plain(contingency),
+        "cost": money(known),
+        "formula": formula,
+    }
+
+
+def _roi_formula(score: Any) -> str:
+    if _number(score["roi"]) is None:
+        return ""
+    return (
+        f"{_shown(score['weighted_benefit'])} a year / {_shown(score['repair_cost'])}"
+        f" = {_shown(score['roi'])}"
+    )

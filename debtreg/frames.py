@@ -1,0 +1,574 @@
+"""The bridge between rows and `scoring`: rows -> frames -> scores -> rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from django.db import connection, transaction
+
+import scoring
+from debtreg import bulk
+from debtreg.errors import DebtregError
+from debtreg.models import (
+    DAY_RATE,
+    IMPACT_POINTS,
+    NEEDS_ESTIMATE_SORT,
+    UNPRICED_SORT,
+    Confidence,
+    DebtImpact,
+    DebtItem,
+    DebtStatus,
+    EffortUnit,
+    Grade,
+    Guarantee,
+    Price,
+    RankMark,
+    Score,
+    ScoringPolicy,
+    Service,
+    Team,
+    points,
+)
+
+ITEMS = DebtItem._meta.db_table
+IMPACTS = DebtImpact._meta.db_table
+SCORES = Score._meta.db_table
+
+# Items of one chunk: what a chunk holds stays well under 300 MB.
+CHUNK = 100_000
+# A rank mark stands at every so many places; see ScoreQuerySet.with_rank.
+MARK_EVERY = 256
+# What a year may cost before it must be a slip of units; money columns hold a hundred times that.
+COST_LIMIT = 1e15
+NO_KEY = -1
+
+
+# --- What every score depends on ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The small tables, read once per run: services, teams, prices, guarantees, the policy."""
+
+    service_ids: np.ndarray[Any, Any]
+    requests: np.ndarray[Any, Any]
+    team_ids: np.ndarray[Any, Any]
+    usual_day_rate: float
+    day_rates: np.ndarray[Any, Any]
+    days_per_point: np.ndarray[Any, Any]
+    guarantee_ids: np.ndarray[Any, Any]
+    guarantee_weights: np.ndarray[Any, Any]
+    prices: pd.DataFrame
+    policy: scoring.Policy
+
+    @classmethod
+    def read(cls, policy: ScoringPolicy | None = None) -> Catalog:
+        chosen = policy or ScoringPolicy.objects.get(is_active=True)
+        services = _table(Service.objects.values_list("pk", "requests_per_year"), 2)
+        teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
+        guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
+        book = list(Price.objects.values_list("service_id", "kind", "low", "likely", "high"))
+        usual = [_mean(*row[2:]) for row in book if row[1] == DAY_RATE and row[0] is None]
+        usual_day_rate = usual[0] if usual else np.nan
+        prices = [
+            (NO_KEY if service is None else service, scoring.KINDS.index(kind), low, likely, high)
+            for service, kind, low, likely, high in book
+            if kind != DAY_RATE
+        ]
+        return cls(
+            service_ids=services[:, 0].astype("int64"),
+            requests=services[:, 1],
+            team_ids=teams[:, 0].astype("int64"),
+            usual_day_rate=usual_day_rate,
+            day_rates=np.where(np.isnan(teams[:, 1]), usual_day_rate, teams[:, 1]),
+            days_per_point=teams[:, 2],
+            guarantee_ids=guarantees[:, 0].astype("int64"),
+            guarantee_weights=guarantees[:, 1],
+            prices=_price_frame(prices),
+            policy=scoring.Policy.from_payload(chosen.payload, version=chosen.version),
+        )
+
+
+def _mean(low: Any, likely: Any, high: Any) -> float:
+    return float(scoring.pert_mean(float(low), float(likely), float(high)))
+
+
+def _table(rows: Any, width: int) -> np.ndarray[Any, Any]:
+    """A small table of numbers, sorted by its key; None becomes NaN."""
+    table = np.array([list(row) for row in rows], dtype="float64").reshape(-1, width)
+    return table[np.argsort(table[:, 0])]
+
+
+def _price_frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    names = scoring.PRICE_COLUMNS
+    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
+    types = ("int64", "int8", "float64", "float64", "float64")
+    return pd.DataFrame(
+        {
+            name: np.array(values, dtype=kind)
+            for name, values, kind in zip(names, columns, types, strict=True)
+        }
+    )
+
+
+def _look_up(
+    keys: np.ndarray[Any, Any], values: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """values[keys == wanted]; NaN where a key is not there (so for NO_KEY)."""
+    if not len(keys):
+        return np.full(len(wanted), np.nan)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, values[place], np.nan)
+
+
+# --- Rows -> frames -------------------------------------------------------------------------------
+
+
+def _code(column: str, words: Sequence[str]) -> str:
+    """SQL: the position of a word in a closed list."""
+    cases = " ".join(f"WHEN '{word}' THEN {place}" for place, word in enumerate(words))
+    return _int(f"CASE {column} {cases} ELSE 0 END")
+
+
+def _int(column: str) -> str:
+    return f"CAST({column} AS bigint)"
+
+
+def _float(column: str) -> str:
+    """SQL: a float in which unknown is NaN, or NULL where the database knows no NaN."""
+    if bulk.is_postgres():
+        return f"COALESCE(CAST({column} AS double precision), 'NaN')"
+    return column
+
+
+def _item_columns() -> dict[str, tuple[str, str]]:
+    return {
+        "item_id": ("d.id", "int"),
+        "service_id": (f"COALESCE(d.service_id, {NO_KEY})", "int"),
+        "team_id": (f"COALESCE(d.team_id, {NO_KEY})", "int"),
+        **{name: (_float(f"d.{name}"), "float") for name in points("effort")},
+        "effort_unit": (_code("d.effort_unit", EffortUnit.values), "int"),
+        "cash": (_float("d.cash"), "float"),
+        "confidence": (_code("d.confidence", Confidence.values), "int"),
+        "revision": (_int("d.revision"), "int"),
+        "is_open": (_int(f"CASE d.status WHEN '{DebtStatus.DONE}' THEN 0 ELSE 1 END"), "int"),
+        "pinned": (_int("CASE WHEN d.pinned THEN 1 ELSE 0 END"), "int"),
+        "accepted": (
+            _int(f"CASE d.status WHEN '{DebtStatus.ACCEPTED}' THEN 1 ELSE 0 END"),
+            "int",
+        ),
+        "vetoed": (
+            _int(
+                "CASE WHEN d.veto_reason <> '' AND (d.veto_until IS NULL"
+                " OR d.veto_until >= CURRENT_DATE) THEN 1 ELSE 0 END"
+            ),
+            "int",
+        ),
+        # What is published now, to see what changes. 0 stands for no score.
+        "old_fingerprint": ("COALESCE(s.fingerprint, 0)", "int"),
+        "old_price_fingerprint": ("COALESCE(s.price_fingerprint, 0)", "int"),
+        "old_revision": (_int("COALESCE(s.revision, 0)"), "int"),
+        "old_policy_version": (_int("COALESCE(s.policy_version, 0)"), "int"),
+    }
+
+
+def _impact_columns() -> dict[str, tuple[str, str]]:
+    return {
+        "item_id": ("i.item_id", "int"),
+        "kind": (_code("i.kind", scoring.KINDS), "int"),
+        **{name: (_float(f"i.{name}"), "float") for name in IMPACT_POINTS},
+        "effectiveness": ("i.effectiveness", "float"),
+        "guarantee_id": (f"COALESCE(i.guarantee_id, {NO_KEY})", "int"),
+        "foreign": (_int("CASE i.currency WHEN '' THEN 0 ELSE 1 END"), "int"),
+        "grade": (_code("i.grade", Grade.values), "int"),
+    }
+
+
+def _select(columns: Mapping[str, tuple[str, str]], rest: str) -> tuple[str, dict[str, str]]:
+    sql = ", ".join(expression for expression, _ in columns.values())
+    return f"SELECT {sql} {rest}", {name: kind for name, (_, kind) in columns.items()}
+
+
+def read_items(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
+    """The items that a condition on `d` picks, with what is published of their scores."""
+    sql, kinds = _select(
+        _item_columns(),
+        f"FROM {ITEMS} d LEFT JOIN {SCORES} s ON s.item_id = d.id WHERE {where} ORDER BY d.id",
+    )
+    return bulk.read(sql, kinds, params)
+
+
+def read_impacts(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
+    """The impacts that a condition on `i` picks."""
+    sql, kinds = _select(_impact_columns(), f"FROM {IMPACTS} i WHERE {where}")
+    return bulk.read(sql, kinds, params)
+
+
+def among(column: str, keys: Sequence[int]) -> tuple[str, list[Any]]:
+    """A condition for a list of keys of any length."""
+    if bulk.is_postgres():
+        return f"{column} = ANY(%s)", [list(keys)]
+    # SQLite takes a limited number of parameters; JSON is one.
+    return f"{column} IN (SELECT value FROM json_each(%s))", [json.dumps([int(k) for k in keys])]
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One state of the database for all reads within; others go on writing meanwhile."""
+    if connection.in_atomic_block:
+        yield
+    elif bulk.is_postgres():
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    else:
+        # Not atomic(): its BEGIN IMMEDIATE would keep everybody else from writing.
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("COMMIT")
+
+
+def chunk_bounds() -> list[tuple[int, int]]:
+    """Ranges of keys, first included and last excluded, of about CHUNK open items each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM {ITEMS}) q"
+            f" WHERE n %% {CHUNK} = 1 ORDER BY id",
+            [],
+        )
+        starts = [row[0] for row in cursor.fetchall()]
+    return list(zip(starts, [*starts[1:], 2**62], strict=True))
+
+
+# --- Scoring --------------------------------------------------------------------------------------
+
+
+def complete(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> None:
+    """Add to both frames, in place, what scoring wants from the catalog."""
+    items["requests_per_year"] = _look_up(
+        catalog.service_ids, catalog.requests, items["service_id"].to_numpy()
+    )
+    team = items["team_id"].to_numpy()
+    rate = _look_up(catalog.team_ids, catalog.day_rates, team)
+    if (team == NO_KEY).any():
+        rate = np.where(team == NO_KEY, catalog.usual_day_rate, rate)
+    items["day_rate"] = rate
+    per_point = _look_up(catalog.team_ids, catalog.days_per_point, team)
+    for name in points("effort"):
+        items[name] = scoring.effort_in_days(items[name], items["effort_unit"], per_point)
+    weight = _look_up(
+        catalog.guarantee_ids, catalog.guarantee_weights, impacts["guarantee_id"].to_numpy()
+    )
+    impacts["guarantee_weight"] = weight
+    impacts["foreign"] = impacts["foreign"].astype(bool)
+    for frame, names in ((items, ("confidence",)), (impacts, ("kind", "grade"))):
+        for name in names:
+            frame[name] = frame[name].astype("int8")
+
+
+def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.DataFrame:
+    """Score rows as read; the frame that `publish` takes.
+
+    A cost beyond COST_LIMIT is no cost but a slip of units: the item counts as unpriced.
+    """
+    complete(items, impacts, catalog)
+    found, detail = score_frames(items, impacts, catalog)
+    state = found["state"].to_numpy().copy()
+    too_large = (found[["annual_cost", "repair_cost"]].abs() > COST_LIMIT).any(axis=1).to_numpy()
+    if too_large.any():
+        numbers = [name for name in _NUMBERS if name in found]
+        found.loc[too_large, numbers] = np.nan
+        found.loc[too_large, "promotes"] = False
+        state[too_large] = scoring.STATES.index("unpriced")
+    priced = state == scoring.STATES.index("priced")
+    sort = np.where(
+        state == scoring.STATES.index("needs_estimate"), NEEDS_ESTIMATE_SORT, UNPRICED_SORT
+    )
+    words = np.array(scoring.STATES, dtype=object)
+    frame = pd.DataFrame(
+        {
+            "item_id": items["item_id"],
+            "team_id": items["team_id"],
+            "service_id": items["service_id"],
+            "is_open": items["is_open"].astype(bool),
+            "state": words[state],
+            **{name: found[name].round(2) for name in _MONEY},
+            **{name: _rounded(found[name]) for name in _RATIOS},
+            "promotes": found["promotes"],
+            "unpriced_impacts": np.minimum(found["unpriced_impacts"], 32_767),
+            "policy_version": catalog.policy.version,
+            "revision": items["revision"],
+            "repair_days": found["repair_days"],
+            "pinned": items["pinned"].astype(bool),
+            "accepted": items["accepted"].astype(bool),
+            "vetoed": items["vetoed"].astype(bool),
+        }
+    )
+    frame["sort_roi"] = np.where(priced, frame["roi"], sort)
+    frame["price_fingerprint"] = _prices_of(items, detail)
+    for name in ("fingerprint", "price_fingerprint", "revision", "policy_version"):
+        frame[f"old_{name}"] = items[f"old_{name}"]
+    frame["too_large"] = too_large
+    return frame
+
+
+def score_frames(
+    items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """scoring.score_in_detail, its refusal turned into an error for people."""
+    try:
+        return scoring.score_in_detail(items, impacts, catalog.prices, catalog.policy)
+    except scoring.ScoringError as error:
+        raise refusal(error) from error
+
+
+_MONEY = ("annual_cost", "benefit", "weighted_benefit", "repair_cost")
+_RATIOS = ("roi", "money_roi", "payback_days", "breaking_point_years")
+_NUMBERS = (*_MONEY, *_RATIOS, "net_roi")
+
+
+def _rounded(column: pd.Series[float]) -> np.ndarray[Any, Any]:
+    """Twelve significant digits: what lies below is noise that would look like a change."""
+    values = column.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = 11 - np.floor(np.log10(np.abs(values)))
+    digits = np.clip(np.where(np.isfinite(digits), digits, 0), -300, 300)
+    scale = np.power(10.0, digits)
+    return np.where(np.isfinite(values), np.rint(values * scale) / scale, np.nan)
+
+
+def _mix(*columns: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A 64-bit hash of each row; equal rows have equal hashes in every process and on any day."""
+    state = np.full(len(columns[0]), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in columns:
+        if column.dtype.kind == "f":
+            # + 0.0: minus zero is zero; every NaN is one NaN.
+            bits = np.where(np.isnan(column), np.nan, column + 0.0).view(np.uint64)
+        else:
+            bits = column.astype("int64").view(np.uint64)
+        state = (state ^ bits) * np.uint64(0x9FB21C651E98DF25)
+        state ^= state >> np.uint64(32)
+    # Never 0, which stands for "no score".
+    return np.where(state == 0, np.uint64(1), state).view(np.int64)
+
+
+def _prices_of(items: pd.DataFrame, detail: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """A hash of the unit prices and the day rate that went into each item."""
+    row = detail["item_row"].to_numpy()
+    price = detail["unit_price"].to_numpy()
+    price = np.where(np.isnan(price), -1.0, price)
+    # A sum does not depend on the order in which the impacts were read.
+    each = _mix(detail["kind"].to_numpy(), np.array(_rounded(pd.Series(price)))) >> 12
+    total = np.bincount(row, weights=each.astype("float64"), minlength=len(items))
+    return _mix(total, items["day_rate"].to_numpy())
+
+
+_FINGERPRINTED = (
+    "team_id",
+    "service_id",
+    "is_open",
+    "sort_roi",
+    *_MONEY,
+    *_RATIOS,
+    "promotes",
+    "unpriced_impacts",
+    "policy_version",
+)
+
+
+def add_fingerprint(frame: pd.DataFrame) -> None:
+    """Add, in place, `fingerprint` of all that is published and `changed` against what was."""
+    priority = pd.factorize(frame["priority"], sort=False)[1]
+    codes = np.array([int(word[1:]) + 1 if word else 0 for word in priority])
+    place = pd.Categorical(frame["priority"], categories=priority).codes
+    columns = [frame[name].to_numpy() for name in _FINGERPRINTED]
+    frame["fingerprint"] = _mix(*columns, codes[place] if len(codes) else place)
+    frame["changed"] = (frame["fingerprint"] != frame["old_fingerprint"]) | (
+        frame["price_fingerprint"] != frame["old_price_fingerprint"]
+    )
+
+
+def add_priority(
+    frame: pd.DataFrame, catalog: Catalog, *, portfolio_cost: float | None = None
+) -> None:
+    """Add P0 to P3, in place. The portfolio's cost is the frame's own unless given."""
+    frame["priority"] = ""
+
+
+def empty(catalog: Catalog) -> pd.DataFrame:
+    """What `score` gives for no items."""
+    nothing = score(*of_input({}, []), catalog).iloc[:0].copy()
+    add_priority(nothing, catalog)
+    add_fingerprint(nothing)
+    return nothing
+
+
+# --- Scores -> rows -------------------------------------------------------------------------------
+
+_SCORE_KINDS = {
+    "item_id": "int",
+    "team_id": "int",
+    "service_id": "int",
+    "is_open": "bool",
+    "sort_roi": "float",
+    "state": "word",
+    **dict.fromkeys(_MONEY, "money"),
+    **dict.fromkeys(_RATIOS, "float"),
+    "priority": "word",
+    "promotes": "bool",
+    "unpriced_impacts": "smallint",
+    "policy_version": "integer",
+    "revision": "integer",
+    "fingerprint": "int",
+    "price_fingerprint": "int",
+    "run_id": "int",
+    "scored_at": "time",
+}
+_STAGED = "staged_score"
+
+
+def publish(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> int:
+    """Write the changed rows of a scored frame and their history; returns how many there are.
+
+    Runs in the caller's transaction. The caller sees to it that nobody else writes the scores
+    of these items meanwhile.
+    """
+    rows = frame[frame["changed"]].copy()
+    if rows.empty:
+        return 0
+    for name in ("team_id", "service_id"):
+        rows[name] = rows[name].astype("Int64").mask(rows[name] == NO_KEY)
+    rows["run_id"] = pd.array([run_id] * len(rows), dtype="Int64")
+    rows["scored_at"] = pd.Series(at, index=rows.index)
+    known = rows["old_fingerprint"] != 0
+    if known.any():
+        _replace(rows[known])
+    bulk.write(SCORES, rows[~known], _SCORE_KINDS)
+    return len(rows)
+
+
+def _replace(rows: pd.DataFrame) -> None:
+    bulk.temporary_like(_STAGED, SCORES, list(_SCORE_KINDS))
+    bulk.write(_STAGED, rows, _SCORE_KINDS)
+    names = ", ".join(_SCORE_KINDS)
+    moved = " OR ".join(
+        f"n.{name} IS DISTINCT FROM o.{name}"
+        for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
+    )
+    with connection.cursor() as cursor:
+        # Why: the first of these that is true. What is left is the catalog: traffic, weights.
+        cursor.execute(
+            f"""
+            INSERT INTO debtreg_scorechange (item_id, run_id, at, cause, policy_version,
+                old_state, new_state, old_roi, new_roi, old_annual_cost, new_annual_cost,
+                old_repair_cost, new_repair_cost, old_priority, new_priority)
+            SELECT n.item_id, n.run_id, n.scored_at,
+                CASE WHEN n.revision <> o.revision THEN 'input'
+                     WHEN n.policy_version <> o.policy_version THEN 'policy'
+                     WHEN n.price_fingerprint <> o.price_fingerprint THEN 'price'
+                     ELSE 'catalog' END,
+                n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
+                o.repair_cost, n.repair_cost, o.priority, n.priority
+            FROM {_STAGED} n JOIN {SCORES} o ON o.item_id = n.item_id
+            WHERE {moved}
+            """
+        )
+        cursor.execute(f"DELETE FROM {SCORES} WHERE item_id IN (SELECT item_id FROM {_STAGED})")
+        cursor.execute(f"INSERT INTO {SCORES} ({names}) SELECT {names} FROM {_STAGED}")
+        cursor.execute(f"DROP TABLE {_STAGED}")
+
+
+def publish_marks(frame: pd.DataFrame) -> None:
+    """Put the rank marks where the whole portfolio's ranking wants them; writes only changes."""
+    priced = frame[frame["is_open"] & (frame["sort_roi"] > NEEDS_ESTIMATE_SORT)]
+    roi, item = priced["sort_roi"].to_numpy(), priced["item_id"].to_numpy()
+    order = np.lexsort((item, -roi))[::MARK_EVERY]
+    marks = pd.DataFrame(
+        {
+            "rank": np.arange(len(order), dtype="int64") * MARK_EVERY + 1,
+            "sort_roi": roi[order],
+            "item_id": item[order],
+        }
+    )
+    kinds = {"rank": "int", "sort_roi": "float", "item_id": "int"}
+    table = RankMark._meta.db_table
+    now = bulk.read(f"SELECT rank, sort_roi, item_id FROM {table} ORDER BY rank", kinds)
+    if not now.equals(marks):
+        RankMark.objects.all().delete()
+        bulk.write(table, marks, kinds)
+
+
+# --- One item, while somebody types ---------------------------------------------------------------
+
+
+def of_input(
+    fields: Mapping[str, Any], impacts: Sequence[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a form or an API body says of one item, as `read_items` and `read_impacts` give it."""
+    service, team = fields.get("service"), fields.get("team")
+    if team is None and service is not None:
+        team = service.team
+    unit = fields.get("effort_unit") or EffortUnit.PERSON_DAY
+    item = {
+        "item_id": 0,
+        "service_id": service.pk if service else NO_KEY,
+        "team_id": team.pk if team else NO_KEY,
+        **{name: _number(fields.get(name)) for name in points("effort")},
+        "effort_unit": EffortUnit.values.index(unit),
+        "cash": _number(fields.get("cash") or 0),
+        "confidence": Confidence.values.index(fields.get("confidence") or ""),
+    }
+    zeros = dict.fromkeys(_item_columns().keys() - item.keys(), 0) | {"is_open": 1}
+    rows = [
+        {
+            "item_id": 0,
+            "kind": scoring.KINDS.index(impact["kind"]),
+            **{name: _number(impact.get(name)) for name in IMPACT_POINTS},
+            "effectiveness": _number(
+                1 if impact.get("effectiveness") is None else impact["effectiveness"]
+            ),
+            "guarantee_id": impact["guarantee"].pk if impact.get("guarantee") else NO_KEY,
+            "foreign": int(bool(impact.get("currency"))),
+            "grade": Grade.values.index(impact.get("grade") or Grade.ESTIMATED),
+        }
+        for impact in impacts
+    ]
+    types = {name: f"{kind}64" for name, (_, kind) in _impact_columns().items()}
+    frame = pd.DataFrame(rows, columns=list(types)).astype(types)
+    return pd.DataFrame([item | zeros]), frame
+
+
+def calculate_roi(body: Mapping[str, Any]) -> dict[str, Any]:
+    """scoring.calculate_roi under the active policy."""
+    active = ScoringPolicy.objects.get(is_active=True)
+    policy = scoring.Policy.from_payload(active.payload, version=active.version)
+    try:
+        return {**scoring.calculate_roi(body, policy), "policy_version": active.version}
+    except scoring.ScoringError as error:
+        raise refusal(error) from error
+
+
+def refusal(error: scoring.ScoringError) -> DebtregError:
+    """What scoring refuses, as an error for people."""
+    return DebtregError(
+        str(error),
+        hint="Correct this number; nothing was stored.",
+        code="out_of_range",
+        fields={error.column: [str(error)]},
+    )
+
+
+def _number(value: float | Decimal | None) -> float:
+    return np.nan if value is None else float(value)

@@ -1,0 +1,40 @@
+"""Numbers as text for machines: plain decimals, never an exponent, unknown is None."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+
+def plain(value: Any) -> str | None:
+    """A number as a plain decimal string.
+
+    Floats come as the shortest text that reads back the same, Decimals without trailing zeros.
+
+    >>> plain(4.05), plain(1e-7), plain(Decimal("12960.00")), plain(None), plain(float("nan"))
+    ('4.05', '0.0000001', '12960', None, None)
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Decimal):
+        number = float(value)
+        if not math.isfinite(number):
+            return None
+        value = Decimal(repr(number))
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def money(value: Any) -> str | None:
+    """An amount with two decimal places.
+
+    >>> money(Decimal("12960")), money(1440.005), money(None)
+    ('12960.00', '1440.01', None)
+    """
+    text = plain(value)
+    if text is None:
+        return None
+    return format(Decimal(text).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP"), "f")

@@ -1,0 +1,114 @@
+"""Celery's entry points, one action each. The actions make a second delivery harmless."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import shared_task
+from celery.exceptions import OperationalError as BrokerAway
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, transaction
+
+from debtreg.actions import imports, jobs, scores
+from debtreg.errors import DebtregError
+from debtreg.models import Job, JobState, LedgerImport, ScoringRun
+from debtreg.models.job import MAX_ATTEMPTS
+
+log = structlog.get_logger(__name__)
+
+
+def enqueue(job: Job) -> None:
+    """Send a job to the workers once the present transaction has committed.
+
+    A broker that is away is no error: the sweeper sends the job later.
+    """
+    transaction.on_commit(partial(_send, type(job), job.pk))
+
+
+def _send(model: type[Job], pk: int) -> None:
+    task = run_scoring if model is ScoringRun else run_import
+    try:
+        task.delay(pk)
+    except (BrokerAway, OSError) as error:
+        log.warning("broker_away", job=f"{model.__name__} {pk}", error=str(error))
+
+
+@shared_task
+def run_scoring(run_id: int) -> bool:
+    """Do a scoring run. True if this worker did it."""
+    done = _do(ScoringRun, run_id, scores.run)
+    # A run that was asked for meanwhile has waited for this one.
+    if done and (waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first()):
+        enqueue(waiting)
+    return done
+
+
+@shared_task
+def run_import(import_id: int) -> bool:
+    """Do the step of an import that is due: preview or commit. True if this worker did it."""
+    done = _do(LedgerImport, import_id, imports.run)
+    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
+        enqueue(waiting)
+    return done
+
+
+def _do(model: type[Job], pk: int, action: Any) -> bool:
+    """Run an action that takes the job's lease; a failure ends the job with a sentence."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:80]
+    try:
+        return bool(action(pk, owner))
+    except jobs.LeaseLost:
+        log.warning("lease_lost", job=f"{model.__name__} {pk}")
+        return False
+    except DebtregError as error:
+        _fail(model, pk, owner, error.message, error.hint)
+        return False
+    except Error as error:
+        # The database may be away for a moment: the lease lapses and the sweeper tries again.
+        log.warning("job_interrupted", job=f"{model.__name__} {pk}", error=str(error))
+        return False
+    except SoftTimeLimitExceeded:
+        _fail(model, pk, owner, "It took over an hour and was stopped.", "Ask for it again.")
+        return False
+    except Exception as error:
+        _fail(
+            model,
+            pk,
+            owner,
+            f"It stopped with an error of the program: {type(error).__name__}.",
+            "The worker's log has the details; it was not tried again.",
+        )
+        raise
+
+
+def _fail(model: type[Job], pk: int, owner: str, message: str, hint: str) -> None:
+    with transaction.atomic():
+        try:
+            jobs.close(model, pk, owner, JobState.FAILED, error=message, hint=hint)
+        except jobs.LeaseLost:
+            log.warning("lease_lost", job=f"{model.__name__} {pk}", error=message)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> int:
+    """Send again what no worker has: jobs whose worker died, and messages that got lost."""
+    sent = 0
+    for model in (ScoringRun, LedgerImport):
+        jobs.give_up(model, MAX_ATTEMPTS)
+        for pk in jobs.orphans(model):
+            _send(model, pk)
+            sent += 1
+    return sent
+
+
+@shared_task
+def score_nightly() -> int:
+    """Score the whole portfolio. Returns the run's key."""
+    run = scores.queue_run(by=None)
+    enqueue(run)
+    return run.pk
