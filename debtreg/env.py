@@ -22,12 +22,14 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
     def __init__(self) -> None:
         super().__init__()
         self.problems: list[str] = []
+        # Every variable that was asked for, with its default: what .env.example must describe.
+        self.defaults: dict[str, object] = {}
 
     def text(
         self, name: str, default: str | None = None, *, pattern: str = "", needs: str = ""
     ) -> str:
         """A string; without a default it must be there and not be empty."""
-        value = self._raw(name)
+        value = self._raw(name, default)
         if value is None:
             if default is None:
                 self.wrong(name, f"is missing: it needs {needs or 'a value'}")
@@ -38,7 +40,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
 
     def secret(self, name: str, default: str | None = None, *, least: int) -> str:
         """A string of `least` characters or more, whose value is never shown."""
-        value = self._raw(name)
+        value = self._raw(name, default)
         if value is None:
             if default is None:
                 self.wrong(name, f"is missing: it needs {least} random characters or more")
@@ -49,7 +51,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
 
     def whole(self, name: str, default: int, *, least: int, most: int) -> int:
         """A whole number from `least` to `most`."""
-        value = self._raw(name)
+        value = self._raw(name, default)
         if value is None:
             return default
         if not re.fullmatch(r"\d{1,18}", value) or not least <= int(value) <= most:
@@ -59,7 +61,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
 
     def flag(self, name: str, default: bool) -> bool:
         """true or false. A misspelt word is an error, not false."""
-        value = self._raw(name)
+        value = self._raw(name, default)
         if value is None:
             return default
         if value.lower() not in YES | NO:
@@ -68,7 +70,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
 
     def words(self, name: str, default: list[str]) -> list[str]:
         """Words between commas."""
-        value = self._raw(name)
+        value = self._raw(name, default)
         if value is None:
             return default
         return [word.strip() for word in value.split(",") if word.strip()]
@@ -76,7 +78,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Django's description of a database, from its URL: sqlite or postgres."""
         try:
-            found = self.db_url_config(self._raw(name) or default)
+            found = self.db_url_config(self._raw(name, default) or default)
         except (ValueError, ImproperlyConfigured):
             found = {}
         if found.get("ENGINE", "").rpartition(".")[2] not in ("sqlite3", "postgresql"):
@@ -89,7 +91,7 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
 
     def folder(self, name: str, default: Path) -> Path:
         """A folder that can be written; made if it is not there."""
-        path = Path(self._raw(name) or default).absolute()
+        path = Path(self._raw(name, default) or default).absolute()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -119,8 +121,9 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
         print("Every setting is described in .env.example.", file=sys.stderr)
         raise SystemExit(2)
 
-    def _raw(self, name: str) -> str | None:
+    def _raw(self, name: str, default: object) -> str | None:
         """The value without the blanks around it; None where there is none or an empty one."""
+        self.defaults[name] = default
         try:
             return self.ENVIRON[name].strip() or None
         except KeyError:
