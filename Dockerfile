@@ -11,7 +11,7 @@ COPY debtreg debtreg
 COPY templates templates
 COPY demo demo
 # Files get hashed names and compressed copies. The key is for this step only and signs nothing.
-RUN SECRET_KEY=only-for-collecting-static-files-in-this-build STATIC_ROOT=/app/static VAR_DIR=/tmp/var \
+RUN SECRET_KEY=only-for-collecting-static-files-in-this-step-of-the-build STATIC_ROOT=/app/static VAR_DIR=/tmp/var \
         /venv/bin/python manage.py collectstatic --no-input \
     && /venv/bin/python -m compileall -q debtreg scoring
 

@@ -22,10 +22,10 @@ def beat_entries(app_configs: Any, **_: Any) -> list[CheckMessage]:
         )
         for task in sorted(NEEDED - scheduled)
     ] + [
-        Warning(
+        Error(
             f"The beat schedule names {task}, which is no task.",
             hint="Define it in debtreg/tasks.py.",
-            id="debtreg.W003",
+            id="debtreg.E002",
         )
         for task in sorted(scheduled)
         if not _exists(task)

@@ -92,11 +92,15 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
     def folder(self, name: str, default: Path) -> Path:
         """A folder that can be written; made if it is not there."""
         path = Path(self._raw(name, default) or default).absolute()
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self.wrong(name, f"is {str(path)!r}: {error.strerror}")
+        self.make(name, path)
         return path
+
+    def make(self, name: str, folder: Path) -> None:
+        """Make a folder that the setting `name` asks for."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.wrong(name, f"needs the folder '{folder}', which cannot be made: {error.strerror}")
 
     def check(self, name: str, value: object, ok: Callable[[], object], needs: str) -> None:
         """Note a problem unless `ok()` is true and raises nothing."""

@@ -24,7 +24,7 @@ env.read_env(VAR_DIR / "env")
 # The address to listen on; 0.0.0.0 takes calls from other machines.
 LISTEN = env.text("LISTEN", "127.0.0.1", pattern=r"[\w.:\[\]-]+", needs="an address")
 PORT = env.whole("PORT", 8000, least=1, most=65535)
-SECRET_KEY = env.secret("SECRET_KEY", least=40)
+SECRET_KEY = env.secret("SECRET_KEY", least=50)
 DEBUG = env.flag("DEBUG", False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
@@ -221,7 +221,7 @@ if _broker.scheme == "filesystem":
         "data_folder_out": str(_queue),
         "control_folder": str(_queue / "control"),
     }
-    (_queue / "control").mkdir(parents=True, exist_ok=True)
+    env.make("BROKER_URL", _queue / "control")
     REDIS_URL = None
     CACHES: dict[str, dict[str, Any]] = {
         "default": {

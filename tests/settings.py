@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tests import servers
 
-os.environ.setdefault("SECRET_KEY", "tests only, and long enough to be taken for one")
+os.environ.setdefault("SECRET_KEY", "only for tests, and long enough to be taken for a real key")
 os.environ.setdefault("HTTPS", "false")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 servers.ensure()
