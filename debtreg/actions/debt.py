@@ -22,6 +22,7 @@ from debtreg.models import (
     DebtImpact,
     DebtItem,
     DebtStatus,
+    ImpactKind,
     Prerequisite,
     User,
 )
@@ -309,14 +310,20 @@ _IMPACT_DEFAULTS: dict[str, Any] = {
 
 @transaction.atomic
 def store_many(
-    *, items: pd.DataFrame, impacts: pd.DataFrame, by: User | None, at_once: bool = True
+    *,
+    items: pd.DataFrame,
+    impacts: pd.DataFrame,
+    by: User | None,
+    replaced: Sequence[int] | None = None,
+    replaced_kinds: Sequence[str] = ImpactKind.values,
 ) -> StoredMany:
     """Create and update items by sets of rows, then score them.
 
     items : one row per item: any columns of DebtItem, and `pk` (Int64, missing for a new one).
         A row with a pk has the given columns updated and its impacts replaced.
     impacts : `position` (row number in items) and columns of DebtImpact
-    at_once : score them now; the caller may rather ask for a run
+    replaced, replaced_kinds : of which items (all that have a pk) the impacts of which kinds
+        (all) make way for the given ones
 
     Raises NotValid where the database refuses a row, AmountTooLarge for a slip of units.
     """
@@ -331,25 +338,27 @@ def store_many(
         with transaction.atomic():
             _insert_items(items[new], pk_of_row[new.to_numpy()])
             _update_items(items[~new], pk_of_row[~new.to_numpy()])
-            _insert_impacts(impacts, pk_of_row, replaced=pk_of_row[~new.to_numpy()])
+            if replaced is None:
+                replaced = pk_of_row[~new.to_numpy()].tolist()
+            _drop_impacts(replaced, replaced_kinds)
+            _insert_impacts(impacts, pk_of_row)
     except IntegrityError as error:
         raise NotValid(
             "The database refused the rows, so none was stored: "
             + str(error).strip().splitlines()[0],
             hint="Correct the row that breaks this rule and send all of them again.",
         ) from error
-    if at_once:
-        frame = scores.score_items(pk_of_row.tolist())
-        if frame["too_large"].any():
-            wrong = np.flatnonzero(
-                np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
-            )
-            raise AmountTooLarge(
-                f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year,"
-                f" the first in row {wrong[0] + 1}.",
-                hint="Check their units: requests a year, a share from 0 to 1, money per unit.",
-                fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
-            )
+    frame = scores.score_items(pk_of_row.tolist())
+    if frame["too_large"].any():
+        wrong = np.flatnonzero(
+            np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
+        )
+        raise AmountTooLarge(
+            f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year,"
+            f" the first in row {wrong[0] + 1}.",
+            hint="Check their units: requests a year, a share from 0 to 1, money per unit.",
+            fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
+        )
     created = int(new.sum())
     if created > 5_000:
         bulk.analyze(frames.ITEMS, frames.IMPACTS, frames.SCORES)
@@ -414,13 +423,19 @@ def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
         )
 
 
-def _insert_impacts(
-    impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any], replaced: np.ndarray[Any, Any]
-) -> None:
-    if len(replaced):
-        condition, params = frames.among("item_id", replaced.tolist())
-        with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {frames.IMPACTS} WHERE {condition}", params)
+def _drop_impacts(pks: Sequence[int], kinds: Sequence[str]) -> None:
+    if not pks:
+        return
+    condition, params = frames.among("item_id", pks)
+    marks = ", ".join(["%s"] * len(kinds))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {frames.IMPACTS} WHERE {condition} AND kind IN ({marks})",
+            [*params, *kinds],
+        )
+
+
+def _insert_impacts(impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any]) -> None:
     if impacts.empty:
         return
     names = ["kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade", "note"]

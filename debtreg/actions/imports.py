@@ -1,2 +1,2 @@
-def run(pk, owner):
+def run(pk: int, owner: str) -> bool:
     return False

@@ -110,6 +110,7 @@ class LedgerRow(models.Model):
     row = models.PositiveIntegerField()
     state = models.CharField(max_length=8, choices=RowState, default=RowState.IMPORTED)
     cells = models.JSONField(default=dict, help_text="Header -> the text that stood there.")
+    values = models.JSONField(default=dict, help_text="Field -> what was made of it.")
     fingerprint = models.BigIntegerField(help_text="Of the cells; equal: nothing changed.")
 
     class Meta:
