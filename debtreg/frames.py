@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,7 @@ def chunk_bounds() -> list[tuple[int, int]]:
             [],
         )
         starts = [row[0] for row in cursor.fetchall()]
-    return list(zip(starts, [*starts[1:], 2**62], strict=True))
+    return list(pairwise([*starts, 2**62]))
 
 
 # --- Scoring --------------------------------------------------------------------------------------
