@@ -1,0 +1,197 @@
+"""The demo company: fills an empty database with what lies in demo/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.utils import timezone
+
+from debtreg.actions import audit, catalog, debt, imports, scores
+from debtreg.errors import Conflict
+from debtreg.models import (
+    FACTORS,
+    AuditEntry,
+    DebtItem,
+    Guarantee,
+    Iteration,
+    Price,
+    Service,
+    Team,
+    User,
+    points,
+)
+
+FOLDER = settings.BASE_DIR / "demo"
+LEDGER = "ledger-217.xlsx"
+# Known to everybody who reads this: the demo listens to this machine only.
+PASSWORD = "debtreg-demo"
+MINUTES_A_YEAR = 365 * 24 * 60
+FILLED = "demo.filled"
+
+
+def is_filled() -> bool:
+    return AuditEntry.objects.filter(action=FILLED).exists()
+
+
+def people() -> list[dict[str, Any]]:
+    """Who may log in, with PASSWORD: username, first_name, last_name, role, teams."""
+    found: list[dict[str, Any]] = _company()["people"]
+    return found
+
+
+def fill(say: Callable[[str], None] = lambda text: None) -> None:
+    """Teams, services, contracts, prices, iterations, people, the ledger, and some impacts.
+
+    Ends with a scoring run that waits for a worker. Begun anew after an interruption it goes on;
+    a filled database is left alone.
+    """
+    if is_filled():
+        return
+    company = _company()
+    document = yaml.safe_load((FOLDER / "services.yaml").read_text("utf-8"))
+    say("Services, dependencies and contracts ...")
+    catalog.load(document=document, by=None)
+    _prices(company, document)
+    _iterations(company)
+    _people(company)
+    say("The ledger of 217 debts ...")
+    _ledger(company["source"])
+    say("What the important ones do ...")
+    _impacts(company)
+    scores.queue_run(by=None)
+    audit.record(FILLED, "demo", by=None, kind="demo")
+
+
+def _company() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / "company.yaml").read_text("utf-8"))
+    return found
+
+
+def _prices(company: dict[str, Any], document: dict[str, Any]) -> None:
+    for entry in company["prices"]:
+        likely = Decimal(str(entry["likely"]))
+        Price.objects.update_or_create(
+            service=None,
+            kind=entry["kind"],
+            defaults={
+                "low": Decimal(str(entry.get("low", likely))),
+                "likely": likely,
+                "high": Decimal(str(entry.get("high", likely))),
+                "grade": entry["grade"],
+                "source": entry["source"],
+            },
+        )
+    per_ms = Decimal(company["value_lost_per_ms"])
+    services = {service.slug: service for service in Service.objects.all()}
+    for entry in document["services"]:
+        if entry["value_per_request"] is None:
+            continue
+        value = Decimal(str(entry["value_per_request"]))
+        a_minute = value * int(entry["yearly_requests"]) / MINUTES_A_YEAR
+        for kind, price, grade, source in (
+            ("errors", value, "inferred", "Finance: value of a request"),
+            ("latency", value * per_ms, "default", "1 % of the value per 100 ms: a guess"),
+            ("downtime", a_minute, "inferred", "Value of the requests of a minute"),
+        ):
+            price = price.quantize(Decimal("1e-10"))
+            Price.objects.update_or_create(
+                service=services[entry["slug"]],
+                kind=kind,
+                defaults={
+                    **dict.fromkeys(("low", "likely", "high"), price),
+                    "grade": grade,
+                    "source": source,
+                },
+            )
+
+
+def _iterations(company: dict[str, Any]) -> None:
+    """Three spans of two weeks for each team, the first one beginning this week."""
+    today = timezone.localdate()
+    monday = today - timedelta(days=today.weekday())
+    for slug, days in company["capacity"].items():
+        team = Team.objects.get(slug=slug)
+        for number in range(3):
+            starts_on = monday + timedelta(weeks=2 * number)
+            year, week, _ = starts_on.isocalendar()
+            Iteration.objects.get_or_create(
+                team=team,
+                name=f"{year}-W{week:02}",
+                defaults={
+                    "starts_on": starts_on,
+                    "ends_on": starts_on + timedelta(days=13),
+                    "capacity_days": days,
+                },
+            )
+
+
+def _people(company: dict[str, Any]) -> None:
+    for person in company["people"]:
+        user, is_new = User.objects.get_or_create(
+            username=person["username"],
+            defaults={
+                "first_name": person["first_name"],
+                "last_name": person["last_name"],
+                "role": person["role"],
+                "is_staff": person["role"] == "admin",
+                "is_superuser": person["role"] == "admin",
+            },
+        )
+        if is_new:
+            user.set_password(PASSWORD)
+            user.save()
+        user.teams.set(Team.objects.filter(slug__in=person["teams"]))
+
+
+def _ledger(source: str) -> None:
+    """The way that every ledger goes: upload, preview, commit."""
+    if DebtItem.objects.exists():
+        return
+    with (FOLDER / LEDGER).open("rb") as file:
+        job = imports.start(file=file, filename=LEDGER, source=source, by=None)
+    imports.run(job.pk, "demo")
+    imports.commit(import_id=job.pk, by=None)
+    imports.run(job.pk, "demo")
+    job.refresh_from_db()
+    if job.error:
+        raise Conflict(f"The demo's ledger was not imported: {job.error}", hint=job.hint)
+
+
+def _impacts(company: dict[str, Any]) -> None:
+    guarantees = {g.contract.reference: g for g in Guarantee.objects.select_related("contract")}
+    ids = [*company["impacts"], *company["medium_confidence"]]
+    items = {item.ledger_id: item for item in DebtItem.objects.filter(ledger_id__in=ids)}
+    medium = set(company["medium_confidence"])
+    DebtItem.objects.filter(ledger_id__in=medium).update(confidence="medium")
+    scores.score_items([items[ledger_id].pk for ledger_id in medium])
+    for ledger_id, impacts in company["impacts"].items():
+        item = items[ledger_id]
+        stated = [_kept(impact) for impact in item.impacts.filter(kind="stated")]
+        debt.update(
+            pk=item.pk,
+            fields={},
+            impacts=[*stated, *(_impact(impact, guarantees) for impact in impacts)],
+            by=None,
+        )
+
+
+def _kept(impact: Any) -> dict[str, Any]:
+    names = ["kind", *points("unit_price"), "currency", "grade", "note"]
+    return {name: getattr(impact, name) for name in names}
+
+
+def _impact(entry: dict[str, Any], guarantees: dict[str, Guarantee]) -> dict[str, Any]:
+    values = {name: entry[name] for name in ("kind", "grade", "note") if name in entry}
+    values["guarantee"] = guarantees.get(entry.get("guarantee", ""))
+    for factor in FACTORS:
+        if factor not in entry:
+            continue
+        three = entry[factor] if isinstance(entry[factor], list) else [entry[factor]] * 3
+        number = (lambda x: Decimal(str(x))) if factor == "unit_price" else float
+        values |= dict(zip(points(factor), map(number, three), strict=True))
+    return values
