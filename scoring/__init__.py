@@ -2,6 +2,7 @@
 
 from .calculator import calculate_roi
 from .columns import (
+    CANDIDATE_COLUMNS,
     CONFIDENCES,
     FACTORS,
     GRADES,
@@ -11,6 +12,7 @@ from .columns import (
     MEMBER_COLUMNS,
     NO_SERVICE,
     POINTS,
+    PREREQUISITE_COLUMNS,
     PRICE_COLUMNS,
     ROLES,
     SCENARIO_COLUMNS,
@@ -25,11 +27,13 @@ from .errors import ScoringError
 from .pert import pert_mean
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
+from .promotion import REASONS, promote
 from .roi import add_roi, promotes, rank, states
 from .scenarios import Scenarios, attribute, marginal_values, removal_values
 from .scores import SCORE_COLUMNS, score, score_in_detail
 
 __all__ = [
+    "CANDIDATE_COLUMNS",
     "CONFIDENCES",
     "DEFAULT_PAYLOAD",
     "EFFORT_UNITS",
@@ -42,7 +46,9 @@ __all__ = [
     "NO_SERVICE",
     "POINTS",
     "POLICY_SCHEMA",
+    "PREREQUISITE_COLUMNS",
     "PRICE_COLUMNS",
+    "REASONS",
     "ROLES",
     "SCENARIO_COLUMNS",
     "SCORE_COLUMNS",
@@ -65,6 +71,7 @@ __all__ = [
     "make_frame",
     "marginal_values",
     "pert_mean",
+    "promote",
     "promotes",
     "rank",
     "removal_values",

@@ -97,10 +97,21 @@ _ALL = [
     _column("group", "number of the alternative group", -1, _ID, dtype="int64", default=0),
     _column("probability", "ratio", 0, 1),
     _column("repaired", "counts as done", 0, 1, dtype="bool", default=False),
+    # promotion
+    _column("state", "code into STATES", 0, len(STATES) - 1, dtype="int8", default=0),
+    _column("promotes", "above the threshold", 0, 1, dtype="bool", default=False),
+    _column("certainty", "probability of an ROI above the threshold", 0, 1),
+    _column("vetoed", "flag", 0, 1, dtype="bool", default=False),
+    _column("accepted", "flag", 0, 1, dtype="bool", default=False),
+    _column("pinned", "flag", 0, 1, dtype="bool", default=False),
+    _column("entered", "in the backlog already", 0, 1, dtype="bool", default=False),
+    _column("started", "someone works on it", 0, 1, dtype="bool", default=False),
+    _column("needs_id", "key of the item that comes first", 0, _ID, dtype="int64", default=0),
     # what scoring writes and reads again
     _column("annual_cost", "currency / year", -np.inf, np.inf),
     _column("benefit", "currency / year", -np.inf, np.inf),
     _column("weighted_benefit", "currency / year", -np.inf, np.inf),
+    _column("own_benefit", "currency / year, without scenarios", -np.inf, np.inf),
     _column("repair_cost", "currency", 0, np.inf),
     _column("roi", "ratio", -np.inf, np.inf),
 ]
@@ -135,6 +146,21 @@ MEMBER_COLUMNS = (
     "effectiveness",
     "repaired",
 )
+CANDIDATE_COLUMNS = (
+    "item_id",
+    "state",
+    "roi",
+    "promotes",
+    "own_benefit",
+    "repair_cost",
+    "certainty",
+    "vetoed",
+    "accepted",
+    "pinned",
+    "entered",
+    "started",
+)
+PREREQUISITE_COLUMNS = ("item_id", "needs_id")
 SHARE_COLUMNS = ("item_id", *(f"loss_share_{point}" for point in POINTS), "effectiveness")
 
 

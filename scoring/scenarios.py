@@ -37,7 +37,7 @@ class Scenarios:
 
     members: pd.DataFrame
     scenario_ids: NDArray[np.int64]
-    loss_per_year: _Floats = field(repr=False)
+    trigger_rate: _Floats = field(repr=False)
     loss_points: _Floats = field(repr=False)
 
     @classmethod
@@ -62,8 +62,6 @@ class Scenarios:
         _check_members(scenarios, members)
         ids = np.sort(scenarios["scenario_id"].to_numpy())
         rows = scenarios.set_index("scenario_id").loc[ids]
-        points = np.column_stack([rows[f"loss_{point}"] for point in POINTS])
-        rate = rows["trigger_rate"].to_numpy()
         role = members["role"].to_numpy()
         amplifies = role == _AMPLIFIER
         # A gate is a factor of its own; its item tells it from the other gates.
@@ -84,9 +82,15 @@ class Scenarios:
         return cls(
             members=table,
             scenario_ids=ids,
-            loss_per_year=rate * pert_mean(*three_points(rows, "loss")),
-            loss_points=rate[:, None] * points,
+            trigger_rate=rows["trigger_rate"].to_numpy(),
+            loss_points=np.column_stack(three_points(rows, "loss")),
         )
+
+    @cached_property
+    def loss_per_year(self) -> _Floats:
+        """Give what each scenario loses while all its factors hold, currency / year."""
+        loss: _Floats = self.trigger_rate * pert_mean(*self.loss_points.T)
+        return loss
 
     @cached_property
     def scenario(self) -> NDArray[np.int64]:
@@ -112,6 +116,17 @@ class Scenarios:
     @cached_property
     def scenario_of_factor(self) -> NDArray[np.int64]:
         return self.scenario[_starts(self.factor)]
+
+    def one(self, position: int) -> Self:
+        """Take out one scenario, with its members in the same order."""
+        first, last = np.searchsorted(self.scenario, [position, position + 1])
+        part = slice(position, position + 1)
+        return type(self)(
+            members=self.members.iloc[first:last].assign(scenario=0),
+            scenario_ids=self.scenario_ids[part],
+            trigger_rate=self.trigger_rate[part],
+            loss_points=self.loss_points[part],
+        )
 
     def start(self) -> _Floats:
         """Give x of each member as things are: 1 while open, 1 - effectiveness once repaired."""
@@ -227,7 +242,8 @@ def attribute(scenarios: Scenarios) -> pd.DataFrame:
         parts[chosen] = _owen_integrals(scenarios, chosen, open_[chosen], int(count))
     found = members.loc[open_, ["item_id", "role", "effectiveness"]]
     share = parts[open_]
-    points = scenarios.loss_points[scenarios.scenario[open_]]
+    losses = scenarios.trigger_rate[:, None] * scenarios.loss_points
+    points = losses[scenarios.scenario[open_]]
     return found.assign(
         scenario_id=scenarios.scenario_ids[scenarios.scenario[open_]],
         **{f"loss_share_{point}": share * points[:, n] for n, point in enumerate(POINTS)},

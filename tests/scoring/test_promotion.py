@@ -1,0 +1,423 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring import (
+    CANDIDATE_COLUMNS,
+    DEFAULT_PAYLOAD,
+    MEMBER_COLUMNS,
+    PREREQUISITE_COLUMNS,
+    REASONS,
+    ROLES,
+    SCENARIO_COLUMNS,
+    STATES,
+    Policy,
+    Scenarios,
+    make_frame,
+    promote,
+)
+
+VECTORS = json.loads((Path(__file__).parents[1] / "data/vectors/scenarios.json").read_text())
+POLICY = Policy.from_payload(DEFAULT_PAYLOAD, version=1)
+NAN = math.nan
+
+
+def candidates_of(*rows):
+    """Items by their own benefit for a repair cost of 100, so that a benefit of 301 is promoted."""
+    filled = []
+    for n, row in enumerate(rows):
+        row = {"item_id": n, "own_benefit": 0.0, "repair_cost": 100.0, **row}
+        row.setdefault("roi", row["own_benefit"] / row["repair_cost"])
+        row.setdefault("promotes", row["roi"] > 3)
+        filled.append(row)
+    return make_frame(CANDIDATE_COLUMNS, filled)
+
+
+def needs_of(*pairs):
+    rows = [{"item_id": item, "needs_id": needs} for item, needs in pairs]
+    return make_frame(PREREQUISITE_COLUMNS, rows)
+
+
+def scenarios_of(*scenarios):
+    """Scenarios as (yearly loss, members)."""
+    members = [
+        {"scenario_id": number, **member, "role": ROLES.index(member["role"])}
+        for number, (_, each) in enumerate(scenarios)
+        for member in each
+    ]
+    rows = [
+        {"scenario_id": number, "trigger_rate": 1.0, "loss": loss}
+        for number, (loss, _) in enumerate(scenarios)
+    ]
+    return Scenarios.of(make_frame(SCENARIO_COLUMNS, rows), make_frame(MEMBER_COLUMNS, members))
+
+
+def gate(item, **cells):
+    return {"role": "gate", "item_id": item, **cells}
+
+
+def alternative(item, group=1, **cells):
+    return {"role": "alternative", "item_id": item, "group": group, **cells}
+
+
+def decide(items, needs=None, scenarios=None, policy=POLICY):
+    found = promote(items, policy, needs, scenarios)
+    reasons = [REASONS[code] for code in found["reason"]]
+    return [int(n) for n in found.loc[found["promoted"], "item_id"]], reasons
+
+
+def test_what_is_strictly_above_the_threshold_is_promoted():
+    items = candidates_of({"own_benefit": 301.0}, {"own_benefit": 300.0})
+    assert decide(items) == ([0], ["above", "below"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"vetoed": True}, "vetoed"),
+        ({"accepted": True}, "accepted"),
+        ({"repair_cost": NAN, "state": STATES.index("needs_estimate")}, "needs_estimate"),
+        ({"own_benefit": NAN, "promotes": False, "state": 1}, "unpriced"),
+    ],
+)
+@pytest.mark.parametrize("entered", [False, True])
+def test_what_must_not_be_promoted_is_not_and_leaves_the_backlog(cells, reason, entered):
+    items = candidates_of({"own_benefit": 900.0, "entered": entered, **cells})
+    assert decide(items) == ([], [reason])
+
+
+def test_a_pinned_item_is_promoted_whatever_its_roi_but_not_without_an_estimate():
+    items = candidates_of(
+        {"own_benefit": 1.0, "pinned": True},
+        {"own_benefit": NAN, "pinned": True, "state": 1},
+        {"own_benefit": NAN, "repair_cost": NAN, "pinned": True, "state": 1},
+        {"own_benefit": 1.0, "pinned": True, "vetoed": True},
+    )
+    assert decide(items) == ([0, 1], ["pinned", "pinned", "needs_estimate", "vetoed"])
+
+
+def test_an_entry_stays_until_it_falls_below_the_lower_bar():
+    items = candidates_of(
+        {"own_benefit": 260.0, "entered": True},
+        {"own_benefit": 250.0, "entered": True},
+        {"own_benefit": 249.0, "entered": True},
+        {"own_benefit": 249.0, "started": True},
+        {"own_benefit": 260.0},
+    )
+    assert decide(items) == ([0, 1, 3], ["kept", "kept", "fell", "started", "below"])
+
+
+def test_a_prerequisite_that_is_not_promoted_blocks_through_any_number_of_items():
+    items = candidates_of(*({"own_benefit": 900.0} for _ in range(4)), {"own_benefit": 1.0})
+    needs = needs_of((0, 1), (1, 2), (2, 4))
+    assert decide(items, needs) == ([3], ["blocked", "blocked", "blocked", "above", "below"])
+    found = promote(items, POLICY, needs)
+    assert found["blocked_by"].tolist() == [1, 2, 4, -1, -1]
+
+
+def test_a_prerequisite_that_is_started_promoted_or_done_blocks_nothing():
+    items = candidates_of(
+        {"own_benefit": 900.0}, {"own_benefit": 1.0, "started": True}, {"own_benefit": 400.0}
+    )
+    assert decide(items, needs_of((0, 1), (0, 2), (0, 77)))[0] == [0, 1, 2]
+
+
+def test_an_entry_that_fell_stays_while_something_promoted_needs_it():
+    items = candidates_of({"own_benefit": 900.0}, {"own_benefit": 10.0, "entered": True})
+    assert decide(items, needs_of((0, 1))) == ([0, 1], ["above", "needed"])
+    vetoed = items.assign(vetoed=[True, False])
+    assert decide(vetoed, needs_of((0, 1))) == ([], ["vetoed", "fell"])
+
+
+def test_items_that_need_each_other_are_promoted_together_or_not_at_all():
+    circle = needs_of((0, 1), (1, 0))
+    assert decide(candidates_of({"own_benefit": 900.0}, {"own_benefit": 800.0}), circle)[0] == [
+        0,
+        1,
+    ]
+    found = decide(candidates_of({"own_benefit": 900.0}, {"own_benefit": 8.0}), circle)
+    assert found == ([], ["blocked", "below"])
+
+
+def test_items_of_a_scenario_that_need_each_other_are_promoted_together_or_not_at_all():
+    both = scenarios_of((1000.0, [gate(0, effectiveness=0.5), gate(1, effectiveness=0.5)]))
+    circle = needs_of((0, 1), (1, 0))
+    rich = candidates_of({"own_benefit": 900.0}, {"own_benefit": 800.0})
+    assert decide(rich, circle, both)[0] == [0, 1]
+    # Alone 1 returns 2.5 after 0: it goes out, and 0 with it.
+    assert decide(candidates_of({}, {}), circle, both)[0] == []
+
+
+def test_the_certainty_guard_holds_back_new_items_and_leaves_entries_alone():
+    policy = Policy.from_payload({**DEFAULT_PAYLOAD, "min_confidence": 0.8})
+    items = candidates_of(
+        {"own_benefit": 400.0, "certainty": 0.8},
+        {"own_benefit": 400.0, "certainty": 0.79},
+        {"own_benefit": 400.0},
+        {"own_benefit": 400.0, "certainty": 0.1, "entered": True},
+    )
+    assert decide(items, policy=policy) == ([0, 3], ["above", "uncertain", "uncertain", "above"])
+
+
+def avalanche():
+    case = VECTORS["avalanche"]
+    efforts = [float(g["effort"]) for g in case["gates"] + case["amplifiers"]]
+    items = candidates_of(
+        *({"own_benefit": NAN, "promotes": False, "repair_cost": e * 1600 * 1.15} for e in efforts)
+    )
+    members = [
+        gate(n, effectiveness=float(g["effectiveness"])) for n, g in enumerate(case["gates"])
+    ]
+    members += [
+        {"role": "amplifier", "item_id": n + 2, "probability": float(each["probability"])}
+        for n, each in enumerate(case["amplifiers"])
+    ]
+    return items, scenarios_of((float(case["loss"]) * float(case["trigger_rate"]), members))
+
+
+def test_of_the_avalanche_only_the_two_day_repair_is_promoted():
+    items, scenarios = avalanche()
+    expect = VECTORS["avalanche"]["expect"]
+
+    found = promote(items, POLICY, None, scenarios)
+
+    assert found.loc[found["promoted"], "item_id"].tolist() == [0]
+    assert f"{found['marginal_roi'][0]:.1f}" == expect["marginal"]["K"]["roi"]
+    assert f"{found['marginal_roi'][1]:.4f}" == expect["marginal"]["then_D"]["roi"]
+    assert REASONS[found["reason"][1]] == "below"
+
+
+def test_of_three_alternatives_all_or_none_are_promoted():
+    repair = {"own_benefit": NAN, "promotes": False, "repair_cost": 6000.0}
+    items = candidates_of(repair, repair, repair)
+    group = [alternative(n) for n in range(3)]
+    bundle = scenarios_of((90000.0, group))
+    assert decide(items, scenarios=bundle) == ([0, 1, 2], ["bundle"] * 3)
+    assert promote(items, POLICY, None, bundle)["bundle"].tolist() == [0, 0, 0]
+    # 54,000 / 18,000 is 3, which is not above 3.
+    assert decide(items, scenarios=scenarios_of((54000.0, group)))[0] == []
+    vetoed = items.assign(vetoed=[False, True, False])
+    assert decide(vetoed, scenarios=bundle)[0] == []
+
+
+def test_a_bundle_that_is_worth_less_than_the_lower_bar_goes_back_as_a_whole():
+    repair = {"own_benefit": NAN, "promotes": False, "repair_cost": 6000.0, "entered": True}
+    items = candidates_of(repair, repair, repair)
+    group = [alternative(n) for n in range(3)]
+    # One alone would still return 40,000 / 6,000, given the other two.
+    assert decide(items, scenarios=scenarios_of((40000.0, group))) == ([], ["fell"] * 3)
+    assert decide(items, scenarios=scenarios_of((48000.0, group)))[0] == [0, 1, 2]
+
+
+def test_the_last_alternative_is_worth_the_whole_group_once_the_others_are_started():
+    rows = [{"started": n > 0, "repair_cost": 6000.0} for n in range(3)]
+    found = decide(
+        candidates_of(*rows), scenarios=scenarios_of((19000.0, [alternative(n) for n in range(3)]))
+    )
+    assert found == ([0, 1, 2], ["above", "started", "started"])
+
+
+def test_a_member_that_needs_one_of_its_own_scenario_waits_for_it():
+    items = candidates_of({"repair_cost": 10.0}, {})
+    both = scenarios_of((1000.0, [gate(0, effectiveness=0.5), gate(1, effectiveness=0.5)]))
+    assert decide(items, scenarios=both)[0] == [0]
+    # 1 must come first: 500 / 100 is above 3, and then 0 returns 250 / 10.
+    assert decide(items, needs_of((0, 1)), both)[0] == [0, 1]
+
+
+def test_an_exact_threshold_is_not_passed_by_rounding_in_a_scenario():
+    # 0.1 x 3 x 10 is 3.0000000000000004 in floats.
+    members = [gate(0, effectiveness=0.3), {"role": "amplifier", "item_id": 5, "probability": 0.1}]
+    items = candidates_of({"repair_cost": 1.0})
+    assert decide(items, scenarios=scenarios_of((100.0, members)))[0] == []
+    assert decide(items, scenarios=scenarios_of((100.0000001, members)))[0] == [0]
+
+
+# A slow reference: the rules as they are written, with sets and whole losses.
+
+item = st.fixed_dictionaries(
+    {"own_benefit": st.sampled_from([NAN, 0.0, 120.0, 270.0, 310.0, 800.0])},
+    optional={
+        "repair_cost": st.sampled_from([50.0, 100.0, 400.0]),
+        "entered": st.booleans(),
+        "started": st.sampled_from([False, False, True]),
+        "vetoed": st.sampled_from([False, False, False, True]),
+        "pinned": st.sampled_from([False, False, False, True]),
+    },
+)
+role = st.sampled_from(["gate", "alternative", "alternative", "amplifier"])
+
+
+@st.composite
+def portfolios(draw):
+    rows = draw(st.lists(item, min_size=1, max_size=9))
+    scenarios = []
+    for _ in range(draw(st.integers(0, 2))):
+        chosen = draw(st.lists(st.integers(0, len(rows)), unique=True, max_size=7))
+        members = [
+            {
+                "item_id": n,
+                "role": draw(role),
+                "group": draw(st.integers(1, 2)),
+                "probability": draw(st.sampled_from([0.1, 0.5])),
+                "effectiveness": draw(st.sampled_from([0.5, 1.0])),
+            }
+            for n in chosen
+        ]
+        scenarios.append((draw(st.sampled_from([500.0, 2000.0])), members))
+    size = len(rows) - 1
+    pairs = draw(st.lists(st.tuples(st.integers(0, size), st.integers(0, size)), max_size=6))
+    return rows, scenarios, [(high, low) for high, low in pairs if high > low]
+
+
+def plain_losses(scenarios, done):
+    total = 0.0
+    for loss, members in scenarios:
+        spared = {}
+        for each in members:
+            x = 1 - each["effectiveness"] if each["item_id"] in done else 1.0
+            chance = each["probability"] if each["role"] == "amplifier" else 1.0
+            key = {"gate": each["item_id"], "alternative": each["group"], "amplifier": 0}
+            factor = (each["role"], key[each["role"]])
+            spared[factor] = spared.get(factor, 1.0) * (1 - chance * x)
+        total += loss * math.prod(1 - value for value in spared.values())
+    return total
+
+
+def plain_promote(rows, scenarios, pairs):
+    rows = [{"repair_cost": 100.0, **row} for row in rows]
+    members = {each["item_id"] for _, part in scenarios for each in part}
+    flag = lambda name: {n for n, row in enumerate(rows) if row.get(name)}  # noqa: E731
+    started, entered, pinned = flag("started"), flag("entered"), flag("pinned")
+    eligible = set(range(len(rows))) - flag("vetoed") - started
+    groups = {
+        (number, each["group"]): {
+            m["item_id"] for m in part if (m["role"], m["group"]) == ("alternative", each["group"])
+        }
+        for number, (_, part) in enumerate(scenarios)
+        for each in part
+        if each["role"] == "alternative"
+    }
+
+    def saving(moving, chosen):
+        done = (chosen | started) - moving
+        own = sum(x for n in moving if (x := rows[n]["own_benefit"]) == x)
+        saved = plain_losses(scenarios, done) - plain_losses(scenarios, done | moving)
+        return own + saved
+
+    def roi(moving, chosen):
+        if not moving & members and math.isnan(rows[min(moving)]["own_benefit"]):
+            return NAN
+        return saving(moving, chosen) / sum(rows[n]["repair_cost"] for n in moving)
+
+    def supported(chosen):
+        while True:
+            kept = {n for n in chosen if all(b in chosen | started for a, b in pairs if a == n)}
+            if kept == chosen:
+                return kept
+            chosen = kept
+
+    def is_needed(n, chosen):
+        return any(b == n and a in chosen | started for a, b in pairs)
+
+    chosen = supported(
+        {n for n in eligible if n in entered | pinned}
+        | {n for n in eligible - members if roi({n}, set()) > 3}
+    )
+    while True:
+        low = [
+            (roi({n}, chosen) if roi({n}, chosen) == roi({n}, chosen) else -math.inf, -n)
+            for n in (chosen - pinned) & members
+            if not roi({n}, chosen) >= 2.5 and not is_needed(n, chosen)
+        ]
+        if low:
+            chosen = chosen - {-min(low)[1]}
+            continue
+        leaving = None
+        for _, group in sorted(groups.items()):
+            whole = (group & chosen) - pinned
+            falls = group <= chosen | started and len(whole) > 1 and roi(whole, chosen) < 2.5
+            if falls and not any(is_needed(n, chosen) for n in whole):
+                leaving = whole
+                break
+        if leaving:
+            chosen = chosen - leaving
+            continue
+        steps = []
+        outside = eligible - chosen
+        free = {n for n in outside if all(b in chosen | started for a, b in pairs if a == n)}
+        for n in free:
+            waits = n in pinned or n in entered - members
+            value = math.inf if waits else roi({n}, chosen)
+            if value > 3 or (n in entered and value >= 2.5):
+                steps.append((-value, 0, n, {n}))
+        for group in groups.values():
+            joining = group - chosen - started
+            if len(joining) > 1 and joining <= free and roi(joining, chosen) > 3:
+                steps.append((-roi(joining, chosen), 1, min(joining), joining))
+        if not steps:
+            break
+        chosen = chosen | min(steps, key=lambda step: step[:3])[3]
+    # Outside of scenarios the order does not matter: what fell goes once nothing needs it.
+    while True:
+        fallen = {
+            n
+            for n in chosen - pinned - members
+            if not roi({n}, chosen) >= 2.5 and not is_needed(n, chosen)
+        }
+        if not fallen:
+            return chosen | started
+        chosen = chosen - fallen
+
+
+@given(portfolios())
+@settings(max_examples=400, deadline=None)
+def test_promotion_equals_the_rules_applied_one_by_one(portfolio):
+    rows, scenarios, pairs = portfolio
+    items = candidates_of(*rows).assign(state=0)
+    found = decide(items, needs_of(*pairs), scenarios_of(*scenarios))[0]
+    assert set(found) == plain_promote(rows, scenarios, pairs)
+
+
+@given(portfolios())
+@settings(max_examples=200, deadline=None)
+def test_a_second_run_on_the_same_input_moves_nothing(portfolio):
+    rows, scenarios, pairs = portfolio
+    items = candidates_of(*rows)
+    needs, coupled = needs_of(*pairs), scenarios_of(*scenarios)
+    first = promote(items, POLICY, needs, coupled)
+    again = items.assign(entered=first["promoted"] & ~items["started"])
+    second = promote(again, POLICY, needs, coupled)
+    assert second["promoted"].tolist() == first["promoted"].tolist()
+    stays = first["promoted"]
+    pd.testing.assert_frame_equal(second[stays], first[stays])
+
+
+def test_a_million_items_in_no_scenario_are_decided_in_one_sweep():
+    rng = np.random.default_rng(5)
+    count = 1_000_000
+    roi = rng.exponential(2.5, count)
+    items = pd.DataFrame(
+        {
+            "item_id": np.arange(count),
+            "state": np.zeros(count, dtype="int8"),
+            "roi": roi,
+            "promotes": roi > 3,
+            "own_benefit": roi * 100,
+            "repair_cost": 100.0,
+            "certainty": NAN,
+            **dict.fromkeys(("vetoed", "accepted", "pinned", "entered", "started"), False),
+        }
+    )
+    needs = pd.DataFrame(rng.integers(0, count, (1000, 2)), columns=["item_id", "needs_id"])
+    found = promote(items, POLICY, needs)
+    assert (roi[found["promoted"]] > 3).all()
+    assert (roi > 3).sum() - found["promoted"].sum() == (
+        found["reason"] == REASONS.index("blocked")
+    ).sum()
