@@ -166,6 +166,7 @@ def _item_columns() -> dict[str, tuple[str, str]]:
             _int(f"CASE d.status WHEN '{DebtStatus.ACCEPTED}' THEN 1 ELSE 0 END"),
             "int",
         ),
+        "doing": (_int(f"CASE d.status WHEN '{DebtStatus.DOING}' THEN 1 ELSE 0 END"), "int"),
         "vetoed": (
             _int(
                 "CASE WHEN d.veto_reason <> '' AND (d.veto_until IS NULL"
@@ -314,6 +315,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "repair_days": found["repair_days"],
             "pinned": items["pinned"].astype(bool),
             "accepted": items["accepted"].astype(bool),
+            "doing": items["doing"].astype(bool),
             "vetoed": items["vetoed"].astype(bool),
         }
     )
