@@ -203,7 +203,11 @@ class _Coupled:
         self.entered = items["entered"].to_numpy()[self.positions] & ~self.started
         cost = items["repair_cost"].to_numpy()[self.positions]
         self.cost = np.where(cost > 0, cost, np.nan)
-        self.own = items["own_benefit"].to_numpy()[self.positions]
+        holds_up = np.zeros(len(items), dtype=bool)
+        holds_up[self.waits.needs] = True
+        self.holds_up = holds_up[self.positions]
+        own = items["own_benefit"].to_numpy()[self.positions]
+        self.own = np.nan_to_num(own)
         # What the prerequisites may count on: the others, and members once they are chosen.
         self.others = available | items["started"].to_numpy()
         self.others[self.positions] = False
@@ -218,7 +222,7 @@ class _Coupled:
         cuts = np.searchsorted(self.candidate[member_rows], np.arange(1, len(self.item_ids)))
         self.memberships = np.split(member_rows, cuts)
         known_loss = ~np.isnan(scenarios.loss_per_year)
-        self.priced = ~np.isnan(self.own)
+        self.priced = ~np.isnan(own)
         self.priced[self.candidate[known & known_loss[scenarios.scenario]]] = True
         self.groups = self._groups()
         self.groups_of: dict[int, list[int]] = {}
@@ -310,9 +314,8 @@ class _Coupled:
         roi = self.marginal_roi()
         roi = np.where(open_ & (self.certain | self.entered) & (roi >= bar), roi, -np.inf)
         roi[open_ & self.pinned] = np.inf  # held up until now
-        group_roi = np.where(
-            self.group_complete, -np.inf, np.nan_to_num(self.group_roi, nan=-np.inf)
-        )
+        hopeless = self.group_complete | np.isnan(self.group_roi)
+        group_roi = np.where(hopeless, -np.inf, self.group_roi)
         while True:
             # Of equal ones the first is the one with the lowest id; single items before groups.
             best = int(np.argmax(roi)) if len(roi) else -1
@@ -345,7 +348,7 @@ class _Coupled:
         for candidate in np.unique(near[near >= 0]):
             self._refresh_saving(int(candidate))
         self._refresh_groups(sorted({g for s in touched for g in self.groups_of.get(s, ())}))
-        if len(self.waits.item):
+        if self.holds_up[candidates].any():
             self.held = self.loose_waits.held_up(self._available())[self.positions]
 
     def _refresh_slopes(self, scenario: int) -> None:
@@ -377,19 +380,19 @@ class _Coupled:
             done[inside] = 1.0 - self.scenarios.effectiveness[part][inside]
             lost = self.parts[scenario].values(open_) - self.parts[scenario].values(done)
             saving += float(np.nan_to_num(lost[0]))
-        own = np.nan_to_num(self.own[candidates]).sum()
+        own = self.own[candidates].sum()
         return float((own + saving) / self.cost[candidates].sum())
 
     def marginal_roi(self) -> _Floats:
         """Give what each candidate returns given all that is chosen; NaN if nothing is priced."""
-        benefit = np.nan_to_num(self.own) + self.saving
+        benefit = self.own + self.saving
         roi: _Floats = np.where(self.priced, benefit, np.nan) / self.cost
         return roi
 
     def bundles(self) -> _Rows:
         """Name the group of each chosen candidate that is in only because its group is."""
         found = np.full(len(self.positions), -1)
-        alone = np.nan_to_num(self.own) / self.cost > self.policy.threshold
+        alone = self.own / self.cost > self.policy.threshold
         for group in self.groups:
             together = group[self.chosen[group]]
             if len(together) > 1 and (self.chosen | self.started)[group].all():
@@ -453,7 +456,5 @@ def _margin(threshold: float) -> float:
 
 def _as_typed(amount: float) -> Fraction:
     """Read a sum of floats as the decimal it stands for: twelve digits hold no rounding noise."""
-    if amount != amount:
-        return Fraction(0)
     with localcontext(prec=12):
         return Fraction(+Decimal(repr(float(amount))))
