@@ -9,7 +9,7 @@ of a score are words of a closed list.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,15 @@ def update_rows(
         sets = ", ".join(f"{name} = u.{name}" for name in names)
         cursor.execute(f"UPDATE {table} t SET {sets} FROM updated u WHERE t.{key} = u.{key}")
         cursor.execute("DROP TABLE updated")
+
+
+def stamp(value: date) -> Any:
+    """A day or a moment as this database's driver takes it."""
+    if is_postgres():
+        return value
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value.isoformat()
 
 
 def _plain(column: pd.Series[Any], kind: str) -> list[Any]:

@@ -112,7 +112,7 @@ def start(*, entry_id: int, by: User | None) -> BacklogEntry:
 
 @transaction.atomic
 def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
-    """Take an entry out of the backlog. The next run may promote it again: veto it to prevent that."""
+    """Take an entry out of the backlog. Only a veto keeps the next run from promoting it again."""
     entry = _locked_entry(entry_id)
     rights.check(by, "debt.decide", entry.item)
     if entry.item.pinned:

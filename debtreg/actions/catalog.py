@@ -107,7 +107,7 @@ _TIERS = {1: Criticality.CRITICAL, 2: Criticality.HIGH, 3: Criticality.MEDIUM, 4
 
 @transaction.atomic
 def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
-    """Take in a catalog document: teams, services, dependencies, slas. Repeating it changes nothing.
+    """Take in a catalog: teams, services, dependencies, slas. Repeating it changes nothing.
 
     document : {"teams": [{slug, name}], "services": [{slug, name, team, aliases, tier or
         criticality, yearly_requests, language}], "dependencies": [{consumer, provider, protocol,

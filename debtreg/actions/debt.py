@@ -107,8 +107,8 @@ def update(
         _replace_impacts(item, impacts)
     if needs is not None:
         _replace_needs(item, needs)
-    backlog.follow(item)
     _score(item)
+    backlog.follow(item)
     audit.record("debt.update", item, by=by, old=old, new=audit.values_of(item))
     return item
 
@@ -173,6 +173,7 @@ def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
 
 
 def _score(item: DebtItem) -> None:
+    # Waits for a run that is publishing; what it promotes is there afterwards for the backlog.
     frame = scores.score_items([item.pk])
     if frame["too_large"].any():
         raise AmountTooLarge(
@@ -268,8 +269,8 @@ def _decide(
     for name, value in values.items():
         setattr(item, name, value)
     _save(item)
-    backlog.follow(item)
     _score(item)
+    backlog.follow(item)
     audit.record(action, item, by=by, old=old, new=audit.values_of(item))
     return item
 
@@ -387,7 +388,7 @@ def _new_keys(table: str, count: int) -> list[int]:
 def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
     if items.empty:
         return
-    now = _stamp(timezone.now())
+    now = bulk.stamp(timezone.now())
     fields = [field for field in DebtItem._meta.concrete_fields if field.attname != "id"]
     constant = {
         "cash": 0,
@@ -419,7 +420,7 @@ def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {frames.ITEMS} SET revision = revision + 1, updated_at = %s WHERE {condition}",
-            [_stamp(timezone.now()), *params],
+            [bulk.stamp(timezone.now()), *params],
         )
 
 
@@ -453,17 +454,8 @@ def _python_values(column: pd.Series[Any], missing: Any) -> list[Any]:
     """Python objects for the driver; what is missing takes the column's default."""
     values = column.astype(object).where(column.notna(), missing).tolist()
     if values and not bulk.is_postgres():
-        values = [_stamp(v) if isinstance(v, date) else v for v in values]
+        values = [bulk.stamp(v) if isinstance(v, date) else v for v in values]
     return values
-
-
-def _stamp(value: Any) -> Any:
-    """A day or a moment as this database's driver takes it."""
-    if bulk.is_postgres():
-        return value
-    if hasattr(value, "hour"):
-        return connection.ops.adapt_datetimefield_value(value)
-    return value.isoformat()
 
 
 def touch(items: Sequence[int]) -> None:

@@ -29,7 +29,7 @@ from debtreg.models import (
 FOLDER = settings.BASE_DIR / "demo"
 LEDGER = "ledger-217.xlsx"
 # Known to everybody who reads this: the demo listens to this machine only.
-PASSWORD = "debtreg-demo"
+PASSWORD = "debtreg-demo"  # noqa: S105
 MINUTES_A_YEAR = 365 * 24 * 60
 FILLED = "demo.filled"
 

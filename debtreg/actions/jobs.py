@@ -112,7 +112,7 @@ def give_up(model: type[Job], attempts: int) -> int:
         .update(
             state=JobState.FAILED,
             finished_at=timezone.now(),
-            error=f"The worker stopped without a word {attempts} times; the job was not tried again.",
+            error=f"The worker stopped without a word {attempts} times; it was not tried again.",
             hint="Look at the worker's memory limit and log, then ask for the job again.",
         )
     )

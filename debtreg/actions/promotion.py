@@ -2,16 +2,343 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
 
 import scoring
+from debtreg import bulk, frames
+from debtreg.models import (
+    BacklogEntry,
+    EntryState,
+    Iteration,
+    IterationState,
+    Prerequisite,
+)
+
+ENTRIES = BacklogEntry._meta.db_table
+NONE = -1
+_ENTRY_COLUMNS = [
+    "pk",
+    "item_id",
+    "team_id",
+    "iteration_id",
+    "state",
+    "repair_days",
+    "roi",
+    "marginal_roi",
+    "reason",
+    "pinned",
+    "policy_version",
+]
 
 
-def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Any:
-    return None
+@dataclass(frozen=True)
+class Plan:
+    """What is to change: whole entries to add, columns to set, entries to take back.
+
+    basis : the entries and iterations it was made from; if they differ by now, it is stale
+    """
+
+    policy: scoring.Policy
+    basis: tuple[Any, ...]
+    added: pd.DataFrame
+    changed: pd.DataFrame
+    withdrawn: pd.DataFrame
 
 
-def apply(plan: Any, *, run_id: int | None) -> tuple[int, int]:
-    return 0, 0
+def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
+    """Decide, from a scored frame of all open items, what the backlogs should hold.
+
+    Reads the entries and iterations as they are; changes nothing.
+    """
+    entries, iterations = _entries(), _iterations()
+    basis = _basis(entries, iterations)
+    needs = pd.DataFrame(
+        Prerequisite.objects.values_list("item_id", "needs_id").iterator(10_000),
+        columns=list(scoring.PREREQUISITE_COLUMNS),
+    ).astype("int64")
+    items = _candidates(frame, entries)
+    decided = scoring.promote(items, policy, needs)
+    wanted = _wanted(frame, items, decided, entries, policy)
+    placed = _placed(wanted, iterations, needs)
+    known = placed["pk"] != NONE
+    now = entries.set_index("item_id").reindex(placed.loc[known, "item_id"])
+    old = placed[known].set_index("item_id")
+    moved = pd.Series(False, index=old.index)
+    for name in ("iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason"):
+        moved |= ~((now[name] == old[name]) | (now[name].isna() & old[name].isna()))
+    gone = entries[~entries["item_id"].isin(placed["item_id"])]
+    return Plan(
+        policy=policy,
+        basis=basis,
+        added=placed[~known],
+        changed=old[moved].reset_index(),
+        withdrawn=_withdrawn(gone, items, decided, policy),
+    )
+
+
+def apply(plan: Plan, frame: pd.DataFrame, *, run_id: int | None) -> tuple[int, int]:
+    """Write a plan in the caller's transaction; returns how many entries came and went.
+
+    Iterations are locked first, so that nobody fills them meanwhile. Where people have moved
+    entries since the plan was made, it is made again; items that they have changed since the
+    frame was read are left to the next run.
+    """
+    list(Iteration.objects.select_for_update().filter(state=IterationState.OPEN).order_by("pk"))
+    if _basis(_entries(), _iterations()) != plan.basis:
+        plan = propose(frame, plan.policy)
+    plan = _without_edited(plan, frame)
+    now = timezone.now()
+    if len(plan.withdrawn):
+        gone = plan.withdrawn
+        bulk.update_rows(
+            ENTRIES,
+            "id",
+            gone["pk"].tolist(),
+            ["state", "reason", "closed_at"],
+            [[EntryState.WITHDRAWN] * len(gone), gone["reason"].tolist(), _times(now, len(gone))],
+        )
+    if len(plan.changed):
+        names = ["iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason"]
+        rows = plan.changed
+        bulk.update_rows(
+            ENTRIES,
+            "id",
+            rows["pk"].tolist(),
+            [*names, "policy_version", "run_id"],
+            [
+                *(_values(rows[name]) for name in names),
+                [plan.policy.version] * len(rows),
+                [run_id] * len(rows),
+            ],
+        )
+    if len(plan.added):
+        names = ["item_id", "team_id", "iteration_id", "state", "repair_days", "roi"]
+        names += ["marginal_roi", "reason", "displaced"]
+        rows = plan.added
+        columns = [
+            *(_values(rows[name]) for name in names),
+            [plan.policy.version] * len(rows),
+            [run_id] * len(rows),
+            [False] * len(rows),
+            _times(now, len(rows)),
+        ]
+        bulk.write_rows(
+            ENTRIES,
+            [*names, "policy_version", "run_id", "pinned", "created_at"],
+            zip(*columns, strict=True),
+        )
+    return len(plan.added), len(plan.withdrawn)
+
+
+def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
+    """Lock the items that a plan concerns, and drop those that are at another revision by now."""
+    parts = (plan.added, plan.changed, plan.withdrawn)
+    concerned = pd.concat([part["item_id"] for part in parts]).astype("int64")
+    if concerned.empty:
+        return plan
+    condition, params = frames.among("id", concerned.tolist())
+    lock = "FOR NO KEY UPDATE" if bulk.is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, revision FROM {frames.ITEMS} WHERE {condition} ORDER BY id {lock}", params
+        )
+        now = dict(cursor.fetchall())
+    read = frame.set_index("item_id")["revision"].reindex(concerned)
+    # An item that the frame does not hold is resolved; its entry is to be taken back.
+    edited = [pk for pk, seen in read.items() if seen == seen and now.get(pk) != seen]
+    added, changed, withdrawn = (part[~part["item_id"].isin(edited)] for part in parts)
+    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+
+
+def _entries() -> pd.DataFrame:
+    rows = BacklogEntry.objects.active().order_by("pk").values_list(*_ENTRY_COLUMNS)
+    frame = pd.DataFrame(rows.iterator(10_000), columns=_ENTRY_COLUMNS)
+    frame["iteration_id"] = frame["iteration_id"].fillna(NONE).astype("int64")
+    for name in ("pk", "item_id", "team_id"):
+        frame[name] = frame[name].astype("int64")
+    for name in ("repair_days", "roi", "marginal_roi"):
+        frame[name] = frame[name].astype("float64")
+    frame["pinned"] = frame["pinned"].astype(bool)
+    return frame
+
+
+def _iterations() -> pd.DataFrame:
+    """Open iterations in the order of time, with the room that closed entries leave of them."""
+    rows = (
+        Iteration.objects.filter(state=IterationState.OPEN, ends_on__gte=timezone.localdate())
+        .order_by("starts_on", "pk")
+        .values_list("pk", "team_id", "starts_on", "capacity_days")
+    )
+    frame = pd.DataFrame(rows, columns=["iteration_id", "team_id", "starts_on", "capacity_days"])
+    done = dict(
+        BacklogEntry.objects.filter(state=EntryState.DONE, iteration__in=frame["iteration_id"])
+        .values_list("iteration_id")
+        .annotate(days=Sum("repair_days"))
+    )
+    frame["left_days"] = [
+        float(days) - float(done.get(pk) or 0)
+        for pk, days in zip(frame["iteration_id"], frame["capacity_days"], strict=True)
+    ]
+    return frame
+
+
+def _basis(entries: pd.DataFrame, iterations: pd.DataFrame) -> tuple[Any, ...]:
+    """What a plan depends on, comparable."""
+    used = entries[["pk", "item_id", "iteration_id", "state", "pinned"]]
+    return (
+        tuple(used.itertuples(index=False, name=None)),
+        tuple(iterations.itertuples(index=False, name=None)),
+    )
+
+
+def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    """The scored frame as scoring.promote takes it."""
+    entered = frame["item_id"].isin(entries["item_id"])
+    by_hand = entries.loc[entries["pinned"], "item_id"]
+    started = entries.loc[entries["state"] == EntryState.STARTED, "item_id"]
+    codes = {state: code for code, state in enumerate(scoring.STATES)}
+    return pd.DataFrame(
+        {
+            "item_id": frame["item_id"],
+            "state": frame["state"].map(codes).astype("int8"),
+            "roi": frame["roi"],
+            "promotes": frame["promotes"].astype(bool),
+            "own_benefit": frame["weighted_benefit"],
+            "repair_cost": frame["repair_cost"],
+            "certainty": np.nan,
+            "vetoed": frame["vetoed"],
+            "accepted": frame["accepted"],
+            # Whoever put an entry there by hand has decided; a run does not take it back.
+            "pinned": frame["pinned"] | frame["item_id"].isin(by_hand),
+            "entered": entered,
+            "started": frame["item_id"].isin(started) | frame["doing"],
+        }
+    )
+
+
+def _wanted(
+    frame: pd.DataFrame,
+    items: pd.DataFrame,
+    decided: pd.DataFrame,
+    entries: pd.DataFrame,
+    policy: scoring.Policy,
+) -> pd.DataFrame:
+    """The entries that there should be, with their reasons; not yet placed into iterations."""
+    # Work in progress that nobody promoted needs no entry unless it is worth one.
+    chosen = decided["promoted"] & (items["entered"] | ~items["started"] | items["promotes"])
+    chosen &= frame["team_id"] != NONE
+    rows = pd.DataFrame(
+        {
+            "item_id": frame.loc[chosen, "item_id"],
+            "team_id": frame.loc[chosen, "team_id"],
+            "benefit": frame.loc[chosen, "weighted_benefit"].fillna(0),
+            "repair_days": _half_days(frame.loc[chosen, "repair_days"]),
+            "roi": frame.loc[chosen, "roi"],
+            "marginal_roi": decided.loc[chosen, "marginal_roi"],
+            "started": items.loc[chosen, "started"],
+        }
+    ).reset_index(drop=True)
+    rows["reason"] = _reasons(rows, decided.loc[chosen, "reason"].to_numpy(), policy)
+    known = entries[["item_id", "pk", "iteration_id", "pinned", "team_id"]]
+    rows = rows.merge(known.rename(columns={"team_id": "old_team"}), how="left", on="item_id")
+    rows["pk"] = rows["pk"].fillna(NONE).astype("int64")
+    rows["iteration_id"] = rows["iteration_id"].fillna(NONE).astype("int64")
+    rows["pinned"] = rows["pinned"].eq(True)
+    return rows
+
+
+def _half_days(days: pd.Series[float]) -> pd.Series[float]:
+    """As backlog.half_days: rounded up to half person-days."""
+    return np.ceil((days * 2).round(6)) / 2
+
+
+def _reasons(rows: pd.DataFrame, codes: np.ndarray[Any, Any], policy: scoring.Policy) -> list[str]:
+    threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
+    texts = {
+        "started": "In progress.",
+        "above": "ROI {roi} is above {threshold}.",
+        "bundle": "Repaired together with the others of its group it returns {roi},"
+        " which is above {threshold}.",
+        "pinned": "Pinned: promoted whatever its ROI.",
+        "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
+        "needed": "Something that is promoted needs it first.",
+    }
+    # "Above" shows as many places as it takes to see that it is.
+    return [
+        texts[scoring.REASONS[code]].format(
+            roi=_seen_above(value, policy.threshold), threshold=threshold, floor=floor
+        )
+        for code, value in zip(codes, rows["marginal_roi"], strict=True)
+    ]
+
+
+def _seen_above(value: float, threshold: float) -> str:
+    for places in (2, 4, 8):
+        text = f"{value:.{places}f}"
+        if float(text) != threshold:
+            return text
+    return f"{value:.12g}"
+
+
+def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame) -> pd.DataFrame:
+    """Give each entry its iteration and state; what fits nowhere is unscheduled."""
+    placed = wanted.copy()
+    placed["displaced"] = "[]"
+    placed["iteration_id"] = NONE
+    placed["state"] = np.where(
+        placed["started"],
+        EntryState.STARTED,
+        np.where(placed["iteration_id"] == NONE, EntryState.UNSCHEDULED, EntryState.PLANNED),
+    )
+    return placed
+
+
+def _withdrawn(
+    gone: pd.DataFrame, items: pd.DataFrame, decided: pd.DataFrame, policy: scoring.Policy
+) -> pd.DataFrame:
+    """The entries to take back, each with the reason."""
+    why = decided.set_index("item_id").reindex(gone["item_id"])
+    texts = {
+        "fell": "ROI {roi} has fallen below {floor}.",
+        "below": "ROI {roi} is not above {threshold}.",
+        "vetoed": "It is vetoed.",
+        "accepted": "The debt is accepted.",
+        "needs_estimate": "Its repair is no longer estimated.",
+        "unpriced": "Nothing is known any more of what it costs.",
+        "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
+        "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
+    }
+    reasons = []
+    for code, roi, blocked_by in zip(
+        why["reason"], why["marginal_roi"], why["blocked_by"], strict=True
+    ):
+        if np.isnan(code):
+            reasons.append("It is resolved.")
+            continue
+        reasons.append(
+            texts.get(scoring.REASONS[int(code)], "It belongs to no team.").format(
+                roi=f"{roi:.2f}",
+                floor=f"{policy.demote_below:g}",
+                threshold=f"{policy.threshold:g}",
+                blocked_by=int(blocked_by),
+            )
+        )
+    return gone[["pk", "item_id"]].assign(reason=reasons)
+
+
+def _values(column: pd.Series[Any]) -> list[Any]:
+    if column.name == "iteration_id":
+        column = column.astype("Int64").mask(column == NONE)
+    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return values
+
+
+def _times(now: Any, count: int) -> list[Any]:
+    return [bulk.stamp(now)] * count

@@ -85,10 +85,11 @@ class _Run:
         self.pulse.report("writing", 0, int(frame["changed"].sum()))
         start = time.perf_counter()
         with transaction.atomic():
+            # In this order: an edit locks its item first and writes its score last.
+            promoted, withdrawn = promotion.apply(plan, frame, run_id=self.run_id)
             frame = _without_newer(frame, snapshot_at)
             changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
             frames.publish_marks(frame)
-            promoted, withdrawn = promotion.apply(plan, run_id=self.run_id)
             self.seconds["write"] = round(time.perf_counter() - start, 3)
             jobs.close(
                 ScoringRun,
