@@ -1,0 +1,162 @@
+"""`imports/`: a ledger is uploaded, looked at in a preview, and committed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import django_filters
+from django.conf import settings
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, parsers, serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from debtreg import tasks
+from debtreg.actions import imports
+from debtreg.api.base import NounViewSet, StrictSerializer
+from debtreg.api.errors import TooLarge
+from debtreg.api.fields import Text
+from debtreg.api.parsers import JSONParser
+from debtreg.api.runs import JobSerializer
+from debtreg.errors import NotFound
+from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport
+
+
+class ImportSerializer(JobSerializer):
+    """A ledger. `state` is that of the step in `step`."""
+
+    step = serializers.ChoiceField(choices=ImportStep.choices)
+    source = serializers.CharField(source="source.name")
+    filename = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    mapping = serializers.DictField(help_text="Sheet -> column -> field, as corrected.")
+    sheets = serializers.JSONField(help_text="Chosen sheets; null: all that are visible.")
+    workbook = serializers.DictField(help_text="Sheets and columns found.")
+    summary = serializers.DictField(help_text="Counts, totals and skipped rows.")
+    sample = serializers.ListField(help_text="The first rows, as read.")
+    refusal = serializers.CharField(help_text="Code of why the file was refused, or empty.")
+
+
+class UploadSerializer(StrictSerializer):
+    file = serializers.FileField(
+        max_length=255, allow_empty_file=True, help_text="xlsx or csv, of any languages."
+    )
+    source = Text(
+        max_length=120,
+        help_text="Where it comes from; the same source again updates. By default the file's name.",
+    )
+
+
+class ChoiceSerializer(StrictSerializer):
+    mapping = serializers.DictField(
+        child=serializers.DictField(child=serializers.CharField(allow_null=True)),
+        required=False,
+        help_text="Sheet -> column -> field.",
+    )
+    sheets = serializers.ListField(
+        child=serializers.CharField(max_length=120), required=False, allow_null=True, max_length=500
+    )
+
+
+class FindingSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = LedgerFinding
+        fields: ClassVar = ["id", "sheet", "row", "field", "kind", "text", "message"]
+
+
+class ImportFilter(django_filters.FilterSet):
+    state = django_filters.ChoiceFilter(choices=JobState.choices)
+    source = django_filters.CharFilter(
+        field_name="source__name", max_length=120, help_text="Its name, exactly."
+    )
+
+
+class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSet):
+    """Ledger imports, the latest first."""
+
+    queryset = LedgerImport.objects.select_related("source", "requested_by")
+    serializer_class = ImportSerializer
+    filterset_class = ImportFilter
+    orderings: ClassVar = {"-id": ["-pk"], "id": ["pk"]}
+    parser_classes: ClassVar = [parsers.MultiPartParser, JSONParser]
+
+    def answer(self, job: LedgerImport) -> Response:
+        address = self.reverse_action("detail", kwargs={"pk": job.pk})
+        return Response(
+            ImportSerializer(self.queryset.get(pk=job.pk)).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={"Location": address},
+        )
+
+    @extend_schema(
+        request={"multipart/form-data": UploadSerializer}, responses={202: ImportSerializer}
+    )
+    def create(self, request: Request) -> Response:
+        """Upload a ledger. It is read in the background; nothing is stored before commit/."""
+        sent = UploadSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        file = sent.validated_data["file"]
+        if file.size > settings.UPLOAD_LIMIT_MB << 20:
+            raise TooLarge(
+                f"The file has {file.size / 2**20:.1f} MiB; up to {settings.UPLOAD_LIMIT_MB}"
+                " are taken.",
+                hint="Split it, or ask whoever runs this to raise UPLOAD_LIMIT_MB.",
+            )
+        job = imports.start(
+            file=file,
+            filename=file.name,
+            source=sent.validated_data.get("source") or file.name[:120],
+            by=self.user,
+        )
+        tasks.enqueue(job)
+        return self.answer(job)
+
+    @extend_schema(request=ChoiceSerializer, responses={202: ImportSerializer})
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Correct which columns and sheets are taken; the preview is made again."""
+        sent = ChoiceSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        job = self.get_object()
+        job = imports.choose(
+            import_id=job.pk,
+            mapping=sent.validated_data.get("mapping", job.mapping),
+            sheets=sent.validated_data.get("sheets", job.sheets),
+            by=self.user,
+        )
+        tasks.enqueue(job)
+        return self.answer(job)
+
+    @extend_schema(request=None, responses={202: ImportSerializer})
+    @action(detail=True, methods=["post"])
+    def commit(self, request: Request, pk: str) -> Response:
+        """Store what the preview showed, all of it or nothing."""
+        job = imports.commit(import_id=self.get_object().pk, by=self.user)
+        tasks.enqueue(job)
+        return self.answer(job)
+
+    @extend_schema(request=None, responses={202: ImportSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Drop an import that is not committed."""
+        return self.answer(imports.cancel(import_id=self.get_object().pk, by=self.user))
+
+
+class FindingFilter(django_filters.FilterSet):
+    kind = django_filters.CharFilter(max_length=40, help_text="Exactly.")
+    sheet = django_filters.CharFilter(max_length=120, help_text="Exactly.")
+
+
+class FindingViewSet(mixins.ListModelMixin, NounViewSet):
+    """What a person should know of single cells of an import."""
+
+    queryset = LedgerFinding.objects.all()
+    serializer_class = FindingSerializer
+    filterset_class = FindingFilter
+    lookup_field = "pk"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if not LedgerImport.objects.filter(pk=self.kwargs["pk"]).exists():
+            raise NotFound(f"There is no import {self.kwargs['pk']}.", hint="Look at the list.")
+        return LedgerFinding.objects.filter(ledger_import_id=self.kwargs["pk"])

@@ -1,0 +1,75 @@
+"""`ranking/`: open items by what their repair returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import django_filters
+from django.db.models import Q, QuerySet
+
+from debtreg.api.debts import ItemListViewSet
+from debtreg.api.pages import SlugFilter
+from debtreg.models import (
+    NEEDS_ESTIMATE_SORT,
+    Priority,
+    Score,
+    ScoreState,
+    Service,
+    Team,
+    pk_of,
+)
+
+
+class RankingFilter(django_filters.FilterSet):
+    team = SlugFilter(Team, help_text="Slug, or `null` for items without a team.")
+    service = SlugFilter(Service, help_text="Slug, or `null` for items without a service.")
+    priority = django_filters.ChoiceFilter(choices=Priority.choices)
+    state = django_filters.ChoiceFilter(choices=ScoreState.choices, method="in_state")
+    min_roi = django_filters.NumberFilter(
+        field_name="sort_roi", lookup_expr="gte", help_text="Ratio; leaves out unscored items."
+    )
+    q = django_filters.CharFilter(
+        method="search", max_length=200, help_text="A part of the title, in any case, or a key."
+    )
+
+    def in_state(self, rows: Any, name: str, value: str) -> QuerySet[Any]:
+        found: QuerySet[Any] = rows.in_state(value)
+        return found
+
+    def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(Q(item__title__icontains=value) | Q(item_id=pk_of(value)))
+
+
+class RankingViewSet(ItemListViewSet):
+    """The open items, by ROI unless another order is asked for; unscored ones come last."""
+
+    queryset = Score.objects.filter(is_open=True)
+    filterset_class = RankingFilter
+    orderings: ClassVar = {
+        "-roi": ["-sort_roi", "item_id"],
+        "roi": ["sort_roi", "-item_id"],
+        "-annual_cost": ["-sort_cost", "item_id"],
+        "annual_cost": ["sort_cost", "-item_id"],
+        "key": ["item_id"],
+        "-key": ["-item_id"],
+    }
+
+    def parts(self, rows: QuerySet[Any], ordering: str) -> Sequence[QuerySet[Any]]:
+        """Each order is that of an index, there or back; what has no number is a part of its own."""
+        if ordering.endswith("annual_cost"):
+            rows = rows.with_sort_cost()  # type: ignore[attr-defined]
+        order = self.orderings[ordering]
+        if ordering == "roi":
+            unscored = rows.filter(sort_roi__lte=NEEDS_ESTIMATE_SORT)
+            return [
+                rows.filter(sort_roi__gt=NEEDS_ESTIMATE_SORT).order_by(*order),
+                unscored.order_by("-sort_roi", "item_id"),
+            ]
+        if ordering == "annual_cost":
+            unpriced = rows.filter(annual_cost__isnull=True)
+            return [
+                rows.filter(annual_cost__isnull=False).order_by(*order),
+                unpriced.order_by("-sort_cost", "item_id"),
+            ]
+        return [rows.order_by(*order)]

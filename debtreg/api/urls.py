@@ -1,0 +1,60 @@
+"""`/api/`: everything that machines ask for."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from debtreg.api import docs, errors
+from debtreg.api.backlog import BacklogViewSet
+from debtreg.api.bulk import BulkView
+from debtreg.api.calculators import RoiView
+from debtreg.api.contracts import ContractViewSet
+from debtreg.api.debts import DebtViewSet
+from debtreg.api.dependencies import DependencyViewSet
+from debtreg.api.imports import FindingViewSet, ImportViewSet
+from debtreg.api.iterations import IterationViewSet
+from debtreg.api.prices import PriceViewSet
+from debtreg.api.ranking import RankingViewSet
+from debtreg.api.runs import RunViewSet
+from debtreg.api.scores import HistoryViewSet
+from debtreg.api.services import ServiceViewSet
+from debtreg.api.teams import TeamViewSet
+
+router = SimpleRouter()
+for prefix, viewset in (
+    ("teams", TeamViewSet),
+    ("services", ServiceViewSet),
+    ("dependencies", DependencyViewSet),
+    ("prices", PriceViewSet),
+    ("contracts", ContractViewSet),
+    ("debts", DebtViewSet),
+    ("ranking", RankingViewSet),
+    ("scoring-runs", RunViewSet),
+    ("iterations", IterationViewSet),
+    ("backlog", BacklogViewSet),
+    ("imports", ImportViewSet),
+):
+    router.register(prefix, viewset, basename=f"api-{prefix}")
+
+v1: list[URLPattern | URLResolver] = [
+    path("openapi.json", docs.DocumentView.as_view(), name="api-document"),
+    path("debts/bulk/", BulkView.as_view(), name="api-debts-bulk"),
+    re_path(
+        r"^debts/(?P<key>[A-Za-z]+-\d{1,18})/history/$",
+        HistoryViewSet.as_view({"get": "list"}),
+        name="api-debts-history",
+    ),
+    re_path(
+        r"^imports/(?P<pk>\d{1,18})/findings/$",
+        FindingViewSet.as_view({"get": "list"}),
+        name="api-imports-findings",
+    ),
+    path("calculators/roi/", RoiView.as_view(), name="api-calculators-roi"),
+    *router.urls,
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/", include(v1)),
+    path("docs/", docs.page, name="api-docs"),
+    re_path("", errors.not_found),
+]
