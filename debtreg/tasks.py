@@ -66,32 +66,26 @@ def _do(model: type[Job], pk: int, action: Any) -> bool:
         log.warning("lease_lost", job=f"{model.__name__} {pk}")
         return False
     except DebtregError as error:
-        _fail(model, pk, owner, error.message, error.hint)
+        jobs.end(model, pk, owner, JobState.FAILED, error.message, error.hint)
         return False
     except Error as error:
         # The database may be away for a moment: the lease lapses and the sweeper tries again.
         log.warning("job_interrupted", job=f"{model.__name__} {pk}", error=str(error))
         return False
     except SoftTimeLimitExceeded:
-        _fail(model, pk, owner, "It took over an hour and was stopped.", "Ask for it again.")
+        sentence = "It took over an hour and was stopped."
+        jobs.end(model, pk, owner, JobState.FAILED, sentence, "Ask for it again.")
         return False
     except Exception as error:
-        _fail(
+        jobs.end(
             model,
             pk,
             owner,
+            JobState.FAILED,
             f"It stopped with an error of the program: {type(error).__name__}.",
             "The worker's log has the details; it was not tried again.",
         )
         raise
-
-
-def _fail(model: type[Job], pk: int, owner: str, message: str, hint: str) -> None:
-    with transaction.atomic():
-        try:
-            jobs.close(model, pk, owner, JobState.FAILED, error=message, hint=hint)
-        except jobs.LeaseLost:
-            log.warning("lease_lost", job=f"{model.__name__} {pk}", error=message)
 
 
 @shared_task(ignore_result=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,12 @@ def close(model: type[Job], pk: int, owner: str, state: str, **values: Any) -> N
     )
     if not ended:
         raise LeaseLost
+
+
+def end(model: type[Job], pk: int, owner: str, state: str, error: str, hint: str) -> None:
+    """Close a job that could not be done, if it is still ours."""
+    with contextlib.suppress(LeaseLost), transaction.atomic():
+        close(model, pk, owner, state, error=error, hint=hint)
 
 
 def cancel(model: type[Job], pk: int) -> bool:

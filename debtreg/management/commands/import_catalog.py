@@ -1,0 +1,38 @@
+"""Teams, services, dependencies and contracts from a file."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from debtreg.actions import audit, catalog
+from debtreg.errors import DebtregError
+from debtreg.models import Channel
+
+
+class Command(BaseCommand):
+    help = """Take in a catalog: teams, services, dependencies and SLA contracts, from YAML.
+
+    Importing it again updates what has changed. All of it comes in, or nothing.
+    Example: manage.py import_catalog demo/services.yaml"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", type=Path)
+
+    def handle(self, *, file: Path, **options: Any) -> None:
+        audit.channel.set(Channel.COMMAND)
+        try:
+            document = yaml.safe_load(file.read_text("utf-8-sig"))
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}.", returncode=2) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CommandError(f"{file} is not YAML: {error}", returncode=2) from error
+        try:
+            counts = catalog.load(document=document, by=None)
+        except DebtregError as error:
+            raise CommandError(f"{error.message} {error.hint} Nothing was stored.") from error
+        new = ", ".join(f"{count} {name}" for name, count in counts.items())
+        self.stdout.write(
+            self.style.SUCCESS(f"New: {new}. A scoring run waits: `manage.py score` does it now.")
+        )

@@ -1,0 +1,102 @@
+"""A team's debt ledger from a file."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from debtreg.actions import audit, imports, jobs
+from debtreg.errors import DebtregError
+from debtreg.management.progress import watch
+from debtreg.models import Channel, JobState, LedgerImport
+
+SHOWN = 20
+
+
+class Command(BaseCommand):
+    help = """Import a debt ledger (xlsx, xls, ods, csv, Markdown table): preview, then commit.
+
+    Importing the same --source again updates its debts and never doubles them.
+    Exit code 0: imported without a finding; 1: imported, or only previewed, and there is
+    something to look at; 2: refused, nothing stored.
+    Example: manage.py import_ledger ledger.xlsx --source "Platform team" --dry-run"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", type=Path)
+        parser.add_argument(
+            "--source", help="the ledger's name; the same name again updates (the file's name)"
+        )
+        parser.add_argument("--sheet", action="append", help="only this sheet; may be repeated")
+        parser.add_argument("--dry-run", action="store_true", help="preview, store nothing")
+
+    def handle(
+        self,
+        *,
+        file: Path,
+        source: str | None,
+        sheet: list[str] | None,
+        dry_run: bool,
+        **options: Any,
+    ) -> None:
+        audit.channel.set(Channel.COMMAND)
+        try:
+            with file.open("rb") as content:
+                job = imports.start(
+                    file=content, filename=file.name, source=source or file.stem, by=None
+                )
+            if sheet:
+                LedgerImport.objects.filter(pk=job.pk).update(sheets=sheet)
+            self._do(job)
+            if not dry_run:
+                imports.commit(import_id=job.pk, by=None)
+                self._do(job)
+            else:
+                imports.cancel(import_id=job.pk, by=None)
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}.", returncode=2) from error
+        except DebtregError as error:
+            raise CommandError(f"{error.message} {error.hint}", returncode=2) from error
+        self._report(job, dry_run)
+
+    def _do(self, job: LedgerImport) -> None:
+        owner = f"{socket.gethostname()}:{os.getpid()}:command"
+        try:
+            with watch(LedgerImport, job.pk):
+                imports.run(job.pk, owner)
+        except DebtregError as error:
+            jobs.end(LedgerImport, job.pk, owner, JobState.FAILED, error.message, error.hint)
+            raise
+        except KeyboardInterrupt:
+            jobs.cancel(LedgerImport, job.pk)
+            raise CommandError("Cancelled; nothing was stored.", returncode=2) from None
+        job.refresh_from_db()
+        if job.state == JobState.FAILED:
+            raise CommandError(f"{job.error} {job.hint} ({job.refusal})", returncode=2)
+
+    def _report(self, job: LedgerImport, dry_run: bool) -> None:
+        summary = job.summary
+        for name, columns in job.workbook["columns"].items():
+            self.stdout.write(
+                f"{name}: {columns}" if dry_run else "", ending="\n" if dry_run else ""
+            )
+        findings = job.findings.all()
+        for finding in findings[:SHOWN]:
+            self.stdout.write(f"  {finding.sheet} row {finding.row}: {finding.message}")
+        if len(findings) > SHOWN:
+            self.stdout.write(f"  ... and {len(findings) - SHOWN} more: /imports/{job.pk}/")
+        for line in summary["skipped"]:
+            self.stdout.write(f"  row {line['row']} was left out: {line['reason']}")
+        if dry_run:
+            counts = f"{summary['imported']} rows to import, {summary['held']} held. Stored: none."
+        else:
+            counts = (
+                f"{summary['created']} new, {summary['updated']} updated,"
+                f" {summary['unchanged']} unchanged, {summary['held']} held,"
+                f" {len(summary['gone'])} no longer in the ledger."
+                " A scoring run waits: `manage.py score` does it now."
+            )
+        self.stdout.write(self.style.SUCCESS(counts))
+        if findings or summary["held"]:
+            raise SystemExit(1)
