@@ -92,6 +92,13 @@ def socket_in(url: str) -> Path | None:
     return Path(rest.partition("?")[0]) if scheme == "redis+socket" else None
 
 
+def client_url(broker_url: str) -> str:
+    """The same server for the redis package, which spells a socket's URL differently."""
+    if not (socket := socket_in(broker_url)):
+        return broker_url
+    return f"unix://{socket}?db={broker_url.partition('virtual_host=')[2] or 0}"
+
+
 def _broker_url(folder: Path, old: str) -> str:
     if not redis_programs():
         return f"filesystem://{folder / 'queue'}"

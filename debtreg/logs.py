@@ -38,6 +38,8 @@ def settings(*, level: str, service_name: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             "kombu": {"level": "INFO"},
+            # A queue of files has no host, and kombu wonders about it at each connection.
+            "kombu.connection": {"level": "ERROR"},
             "asyncio": {"level": "INFO"},
         },
     }

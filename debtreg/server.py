@@ -11,6 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
 from django.conf import settings
 from gunicorn.glogging import Logger
 
+from debtreg import logs
+
+# Also gunicorn's first lines are JSON, and those about an application that does not load.
+logs.configure(settings.LOGGING)
+
 # The counters of all web processes meet in this folder. It is named before anything imports
 # prometheus_client, and emptied at the start but not at a reload.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

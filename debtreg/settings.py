@@ -4,11 +4,11 @@ import re
 import zoneinfo
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from debtreg import cpus, logs
+from debtreg import cpus, local, logs
 from debtreg.env import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -236,11 +236,7 @@ else:
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": 3,
     }
-    # The same server for our own redis client, which spells a socket's URL differently.
-    REDIS_URL = BROKER_URL
-    if _broker.scheme == "redis+socket":
-        _database = parse_qs(_broker.query).get("virtual_host", ["0"])[0]
-        REDIS_URL = f"unix://{_broker.path}?db={_database}"
+    REDIS_URL = local.client_url(BROKER_URL)
     CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -271,30 +267,47 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat")
 # --- REST API -------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    # debtreg/api/ fills these in:
-    # "DEFAULT_AUTHENTICATION_CLASSES": [
-    #     "debtreg.api.auth.TokenAuthentication",
-    #     "rest_framework.authentication.SessionAuthentication",
-    # ],
-    # "EXCEPTION_HANDLER": "debtreg.api.errors.handler",
-    # "DEFAULT_PAGINATION_CLASS": "debtreg.api.pages.KeysetPagination",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "debtreg.api.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PARSER_CLASSES": ["debtreg.api.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["debtreg.api.pages.Filters"],
+    "DEFAULT_PAGINATION_CLASS": "debtreg.api.pages.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "COERCE_DECIMAL_TO_STRING": True,
+    "EXCEPTION_HANDLER": "debtreg.api.errors.handler",
+    # OPTIONS would tell what the document tells better.
+    "DEFAULT_METADATA_CLASS": None,
+    # The media type is a matter of Accept alone; ?format= would be one more thing to document.
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "debtreg",
-    "DESCRIPTION": "A technical-debt registry that prices debt and promotes what pays.",
+    "DESCRIPTION": "A technical-debt registry that prices debt and promotes what pays.\n\n"
+    "Money and rates are texts of plain decimals, in the installation's currency. What is not "
+    "known is null, never 0. A number may be sent as a number, as its text, or, where it is "
+    "uncertain, as {low, likely, high}. Lists come in pages: follow `next`. Every error is "
+    "{code, message, hint, fields}. A POST with an Idempotency-Key may be repeated safely.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    # What may be sent and what comes back differ: numbers come back as texts.
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        name: f"debtreg.models.{name}"
+        for name in (
+            *("Criticality", "DebtStatus", "EntryState", "Grade", "ImpactKind", "IterationState"),
+            *("JobState", "Priority", "ScoreState"),
+        )
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "debtreg.api.schema.add_common",
+    ],
 }
 
 # --- Logs -----------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.conf import settings
 from django.db import connection
 
+from debtreg import local
 from debtreg.celery import app
 from tests import processes
 
@@ -89,22 +91,15 @@ def broker(request: pytest.FixtureRequest, settings: Any) -> Iterator[str]:
     """
     if getattr(request, "param", "valkey") == "redis":
         need("real-redis")
-        settings.BROKER_URL = os.environ["TEST_REDIS_URL"]
+        settings.BROKER_URL = settings.CELERY_BROKER_URL = os.environ["TEST_REDIS_URL"]
+        settings.REDIS_URL = local.client_url(settings.BROKER_URL)
+        app._after_fork()  # forgets its connections to the other one
     else:
         need("redis")
-    usual = app.conf.broker_url
-    _use_broker(settings.BROKER_URL)
-    if settings.BROKER_URL != usual or os.environ.get("TEST_BROKER_IS_PRIVATE"):
-        with app.connection_for_write() as connected:
-            connected.default_channel.client.flushdb()
+    if os.environ.get("TEST_BROKER_IS_PRIVATE"):
+        redis.Redis.from_url(settings.REDIS_URL).flushdb()
     yield settings.BROKER_URL
-    _use_broker(usual)
-
-
-def _use_broker(url: str) -> None:
-    if app.conf.broker_url != url:
-        app.conf.broker_url = url
-        app._after_fork()  # forgets the pools of connections to the other one
+    app._after_fork()
 
 
 @pytest.fixture
@@ -113,14 +108,14 @@ def start_worker(
 ) -> Iterator[Callable[..., processes.Process]]:
     """Start real Celery workers on this test's database and broker: `start_worker(NAME=value)`.
 
-    Each call starts one more, ready to work, with the given environment variables. All are gone
-    before the database is emptied.
+    Each call starts one more, ready to work, with the given options and environment variables.
+    All are gone before the database is emptied.
     """
     started: list[processes.Process] = []
 
-    def start(**variables: object) -> processes.Process:
+    def start(*options: str, **variables: object) -> processes.Process:
         log = tmp_path / f"worker-{len(started)}.log"
-        started.append(processes.celery_worker(log, **variables))
+        started.append(processes.celery_worker(log, *options, **variables))
         return started[-1]
 
     yield start

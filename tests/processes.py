@@ -102,12 +102,13 @@ class Process:
         return self.child.wait(60)
 
 
-def celery_worker(log: Path, **variables: object) -> Process:
+def celery_worker(log: Path, *options: str, **variables: object) -> Process:
     """A worker with one process, ready to work. `variables` go into its environment."""
     return Process(
         sys.executable,
         *("-m", "celery", "--quiet", "-A", "debtreg", "worker"),
         *("--concurrency", "1", "--without-gossip", "--without-mingle"),
+        *options,
         env=environment(**variables),
         log=log,
         ready=" ready.",
