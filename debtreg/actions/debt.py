@@ -38,7 +38,9 @@ class ItemChanged(Conflict):
 
 
 class AmountTooLarge(DebtregError):
-    """A cost so high that a unit must be wrong."""
+    """A cost so high that a unit must be wrong; `rows` are the positions in a call of many."""
+
+    rows: Sequence[int] = ()
 
 
 # --- One item -------------------------------------------------------------------------------------
@@ -354,12 +356,14 @@ def store_many(
         wrong = np.flatnonzero(
             np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
         )
-        raise AmountTooLarge(
+        refused = AmountTooLarge(
             f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year,"
             f" the first in row {wrong[0] + 1}.",
             hint="Check their units: requests a year, a share from 0 to 1, money per unit.",
             fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
         )
+        refused.rows = wrong.tolist()
+        raise refused
     created = int(new.sum())
     if created > 5_000:
         bulk.analyze(frames.ITEMS, frames.IMPACTS, frames.SCORES)
