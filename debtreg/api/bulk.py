@@ -66,8 +66,10 @@ class BulkAnswerSerializer(serializers.Serializer):
 
 
 class BulkSerializer(serializers.Serializer):
-    items = DebtSerializer(many=True, max_length=MOST_ITEMS)
-    partial = serializers.BooleanField(required=False, help_text="Store the rows that are valid.")
+    items = DebtSerializer(many=True, max_length=MOST_ITEMS)  # type: ignore[call-arg]
+    partial = serializers.BooleanField(  # type: ignore[assignment]
+        required=False, help_text="Store the rows that are valid."
+    )
 
 
 class BulkView(Endpoint):
@@ -132,9 +134,7 @@ def upsert(rows: Sequence[Any], *, partial: bool, by: User) -> dict[str, Any]:
             stored = _store(kept, items, impacts, there, by)
         except debt.AmountTooLarge as error:
             for place in error.rows:
-                problems.note(kept[place], "impacts", error.message)
-            if not error.rows:
-                raise
+                problems.note(kept[place], "", [f"This is too large. {error.hint}"])
     results = [
         {
             "index": row,
@@ -218,8 +218,8 @@ def _choose_teams(items: Table, there: Sequence[Mapping[str, Any] | None]) -> No
         now = old_service if service is NOT_SENT else service
         if team is NOT_SENT:
             stays = old is not None and now == old_service
-            team = old["team_id"] if old and (stays or now is None) else None  # noqa: PLW2901
-        chosen.append(team_of.get(now) if team is None else team)
+            team = old["team_id"] if old and (stays or now is None) else None
+        chosen.append(team_of.get(now) if team is None and now is not None else team)
     items.columns["team_id"] = chosen
 
 
@@ -298,7 +298,7 @@ def _frame(
 def _follow_status(frame: dict[str, Any], old: Sequence[Mapping[str, Any] | None]) -> None:
     """A resolved item has a day of that, and only an accepted one a reason for accepting."""
     today = timezone.localdate()
-    pairs = list(zip(frame["status"], ({} if values is None else values for values in old)))
+    pairs = [(status, values or {}) for status, values in zip(frame["status"], old, strict=True)]
     frame["closed_on"] = [
         (values.get("closed_on") if values.get("status") == status else None) or today
         if status == DebtStatus.DONE

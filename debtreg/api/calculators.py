@@ -42,7 +42,9 @@ class RoiSerializer(serializers.Serializer):
     weights = serializers.DictField(
         child=Number(high=3), required=False, help_text="Kind of impact -> weight, 0 to 3."
     )
-    impacts = CalculatorImpactSerializer(many=True, required=False, max_length=MOST_IMPACTS)
+    impacts = CalculatorImpactSerializer(  # type: ignore[call-arg]
+        many=True, required=False, max_length=MOST_IMPACTS
+    )
 
 
 class RoiAnswerSerializer(serializers.Serializer):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Model
 from rest_framework import serializers
 
 from debtreg.api.debts import (
@@ -203,8 +202,7 @@ def _by_slug(
 ) -> list[Any]:
     """Keys of the rows that slugs name, in one query."""
     slugs = {cell for cell in cells if isinstance(cell, str)}
-    model: type[Model] = reader.get_queryset().model
-    keys = dict(model._default_manager.filter(slug__in=slugs).values_list("slug", "pk"))
+    keys = dict(reader.rows.filter(slug__in=slugs).values_list("slug", "pk"))
 
     def read(cell: Any) -> int | None:
         if cell is None and reader.allow_null:
@@ -212,15 +210,13 @@ def _by_slug(
         if not isinstance(cell, str):
             reader.fail("invalid")
         if cell not in keys:
-            reader.fail("does_not_exist", slug_name=model._meta.model_name)
+            reader.fail("does_not_exist", slug_name=reader.rows.model._meta.model_name)
         return keys[cell]
 
     return _checked(cells, places, name, read, problems)
 
 
-def _check_signs(
-    impacts: Table, places: Sequence[tuple[int, str]], problems: Problems
-) -> None:
+def _check_signs(impacts: Table, places: Sequence[tuple[int, str]], problems: Problems) -> None:
     if "unit_price_low" not in impacts:
         return
     kinds = impacts["kind"] if "kind" in impacts else [NOT_SENT] * len(places)

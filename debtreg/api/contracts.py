@@ -62,7 +62,7 @@ class GuaranteeSerializer(StrictModelSerializer):
 
 class ContractSerializer(StrictModelSerializer):
     name = Text(max_length=200)
-    guarantees = GuaranteeSerializer(
+    guarantees = GuaranteeSerializer(  # type: ignore[call-arg]
         many=True,
         required=False,
         max_length=200,
@@ -102,9 +102,7 @@ class ContractViewSet(CatalogViewSet):
         return self.queryset.get(pk=contract.pk)
 
 
-def _store_guarantees(
-    contract: Contract, wanted: Sequence[Mapping[str, Any]], *, by: User
-) -> None:
+def _store_guarantees(contract: Contract, wanted: Sequence[Mapping[str, Any]], *, by: User) -> None:
     there = {row.pk: row for row in contract.guarantees.all()}
     named = [values.get("id") for values in wanted if values.get("id")]
     for number, values in enumerate(wanted):

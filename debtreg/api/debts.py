@@ -193,7 +193,7 @@ class DebtSerializer(StrictSerializer):
         required=False,
         help_text="How sure the effort is; adds the policy's contingency. null: not stated.",
     )
-    impacts = ImpactSerializer(
+    impacts = ImpactSerializer(  # type: ignore[call-arg]
         many=True,
         required=False,
         max_length=MOST_IMPACTS,
@@ -260,7 +260,7 @@ class DebtSerializer(StrictSerializer):
     def validate_impacts(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         keys = {impact["guarantee_id"] for impact in value if impact.get("guarantee_id")}
         missing = keys - set(Guarantee.objects.filter(pk__in=keys).values_list("pk", flat=True))
-        problems = {
+        problems: Any = {
             number: {"guarantee": [NO_GUARANTEE]}
             for number, impact in enumerate(value)
             if impact.get("guarantee_id") in missing
@@ -271,7 +271,7 @@ class DebtSerializer(StrictSerializer):
 
     def validate_needs(self, value: list[int]) -> list[DebtItem]:
         found = DebtItem.objects.in_bulk(value)
-        problems = {
+        problems: Any = {
             number: ["There is no such debt item."]
             for number, pk in enumerate(value)
             if pk not in found
@@ -282,8 +282,9 @@ class DebtSerializer(StrictSerializer):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         data: dict[str, Any] = super().to_representation(instance)
-        # An item that nothing has scored yet has no row to follow.
-        return {**dict.fromkeys(["score"] if "score" in self.fields else []), **data}
+        if "score" in self.fields:
+            data.setdefault("score", None)  # nothing has scored it yet
+        return data
 
 
 ONLY_STATED = "Only a stated yearly cost can be below 0."
@@ -308,8 +309,8 @@ def load(pks: Sequence[int]) -> list[DebtItem]:
         .prefetch_related("impacts", "needs_links")
         .in_bulk(pks)
     )
-    open_scores = Score.objects.filter(pk__in=pks, is_open=True)
-    ranks = dict(open_scores.with_rank().values_list("pk", "rank"))
+    ranked = Score.objects.filter(pk__in=pks, is_open=True).with_rank()
+    ranks = {score.pk: score.rank for score in ranked}  # type: ignore[attr-defined]
     for pk, item in items.items():
         if hasattr(item, "score"):
             item.score.rank = ranks.get(pk)  # type: ignore[attr-defined]
@@ -336,11 +337,11 @@ class ItemListViewSet(mixins.ListModelMixin, NounViewSet):
     serializer_class = DebtSerializer
     own_parameters = ("fields",)
 
-    def paginate_queryset(self, queryset: Any) -> list[DebtItem]:
+    def paginate_queryset(self, queryset: Any) -> list[Any]:
         return load([row.pk for row in super().paginate_queryset(queryset) or []])
 
     def get_serializer_context(self) -> dict[str, Any]:
-        context: dict[str, Any] = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         text = self.request.query_params.get("fields") if self.request else None
         if text and self.action == "list":
             chosen = {name.strip() for name in text.split(",")}

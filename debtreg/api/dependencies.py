@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import django_filters
 
@@ -23,7 +23,7 @@ class DependencySerializer(StrictModelSerializer):
         extra_kwargs: ClassVar = {
             "hard": {"help_text": "The consumer fails when the provider does."}
         }
-        validators: ClassVar = []  # the action checks that it is there once
+        validators: ClassVar[list[Any]] = []  # the action checks that it is there once
 
 
 class DependencyFilter(django_filters.FilterSet):

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from django.core import exceptions as django_errors
 from django.core.signals import got_request_exception
-from django.db import DataError, OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponsePermanentRedirect, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from debtreg.errors import DebtregError
+from debtreg.errors import Conflict, DebtregError
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +107,8 @@ def _translated(error: Exception) -> Exception:
             return exceptions.ParseError("The request's body cannot be read.")
         case RecursionError():
             return exceptions.ParseError("The JSON is nested too deeply.")
+        case IntegrityError():  # somebody else was faster than our check
+            return Conflict("Something like this is there already, or what it names is gone.")
         case DataError():
             return exceptions.ParseError("A value is outside of what can be stored.")
     return error

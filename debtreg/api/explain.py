@@ -14,7 +14,7 @@ class FactorSerializer(serializers.Serializer):
     high = PlainField()
     mean = PlainField(help_text="(low + 4 likely + high) / 6: what counts.")
     unit = serializers.CharField()
-    source = serializers.ChoiceField(
+    source = serializers.ChoiceField(  # type: ignore[assignment]
         choices=["given", "service", "installation", "fixed", "unknown"],
         help_text="Given with the item, taken from the catalog, fixed by the kind, or unknown.",
     )

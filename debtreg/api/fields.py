@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, cast
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from debtreg.models import POINTS, pk_of, points
@@ -98,8 +99,9 @@ class Text(serializers.CharField):
     default_error_messages = {"type": "A text."}
 
     def __init__(self, *, required: bool = False, **options: Any) -> None:
-        blank = {} if required else {"allow_blank": True, "allow_null": True}
-        super().__init__(required=required, **blank, **options)
+        super().__init__(
+            required=required, allow_blank=not required, allow_null=not required, **options
+        )
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         if data is None and self.allow_null:
@@ -123,7 +125,7 @@ class Choice(serializers.ChoiceField):
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         return (True, "") if data is None or data == "" else super().validate_empty_values(data)
 
-    def to_representation(self, value: Any) -> str | None:
+    def to_representation(self, value: Any) -> Any:
         return value or None
 
 
@@ -156,10 +158,14 @@ class Slug(serializers.SlugRelatedField):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid")
-        found = self.get_queryset().filter(slug=data).first()
+        found = self.rows.filter(slug=data).first()
         if found is None:
-            self.fail("does_not_exist", slug_name=f"{self.get_queryset().model._meta.model_name}")
+            self.fail("does_not_exist", slug_name=self.rows.model._meta.model_name)
         return found
+
+    @property
+    def rows(self) -> QuerySet[Any]:
+        return cast("QuerySet[Any]", self.get_queryset())
 
 
 class Estimate(serializers.Field):
@@ -231,4 +237,3 @@ def read_points(
     if known != sorted(known):
         return [], [Estimate.default_error_messages["order"]]
     return found, None
-

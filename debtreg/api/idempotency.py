@@ -14,12 +14,13 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.datastructures import MultiValueDict
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from debtreg.errors import Conflict
-from debtreg.models import IdempotencyKey
+from debtreg.models import IdempotencyKey, User
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = timedelta(hours=24)
@@ -47,20 +48,19 @@ class Replay(Exception):
         )
 
 
-def claim(request: Request) -> IdempotencyKey:
+def claim(request: Request, user: User) -> IdempotencyKey:
     """Take the key of a request, within the caller's transaction. Raises Replay or an error."""
     key = request.headers[HEADER]
     if not (1 <= len(key) <= LONGEST and key.isprintable()):
         raise exceptions.ValidationError({HEADER: f"1 to {LONGEST} printable characters."})
-    IdempotencyKey.objects.filter(
-        user=request.user, created_at__lt=timezone.now() - KEPT_FOR
-    ).delete()
+    mine = IdempotencyKey.objects.filter(user=user)
+    mine.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
     digest = _digest(request)
     try:
         with transaction.atomic():
-            return IdempotencyKey.objects.create(user=request.user, key=key, request=digest)
+            return IdempotencyKey.objects.create(user=user, key=key, request=digest)
     except IntegrityError:
-        stored = IdempotencyKey.objects.get(user=request.user, key=key)
+        stored = mine.get(key=key)
     if stored.request != digest:
         raise KeyUsedOtherwise(
             f"The {HEADER} '{key}' was used before with another request.",
@@ -90,7 +90,7 @@ def _digest(request: Request) -> str:
 
 
 def _parts(request: Request) -> Iterable[str | bytes]:
-    if not (request.content_type or "").startswith("multipart/"):
+    if not isinstance(request.data, MultiValueDict):
         yield request.body
         return
     # A client that repeats an upload draws another boundary, so the body's bytes differ.

@@ -28,7 +28,7 @@ class ImportSerializer(JobSerializer):
     """A ledger. `state` is that of the step in `step`."""
 
     step = serializers.ChoiceField(choices=ImportStep.choices)
-    source = serializers.CharField(source="source.name")
+    source = serializers.CharField(source="source.name")  # type: ignore[assignment]
     filename = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")
     mapping = serializers.DictField(help_text="Sheet -> column -> field, as corrected.")
@@ -43,7 +43,7 @@ class UploadSerializer(StrictSerializer):
     file = serializers.FileField(
         max_length=255, allow_empty_file=True, help_text="xlsx or csv, of any languages."
     )
-    source = Text(
+    source = Text(  # type: ignore[assignment]
         max_length=120,
         help_text="Where it comes from; the same source again updates. By default the file's name.",
     )
@@ -80,7 +80,7 @@ class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSe
     serializer_class = ImportSerializer
     filterset_class = ImportFilter
     orderings: ClassVar = {"-id": ["-pk"], "id": ["pk"]}
-    parser_classes: ClassVar = [parsers.MultiPartParser, JSONParser]
+    parser_classes = [parsers.MultiPartParser, JSONParser]
 
     def answer(self, job: LedgerImport) -> Response:
         address = self.reverse_action("detail", kwargs={"pk": job.pk})

@@ -29,7 +29,7 @@ class IterationSerializer(StrictModelSerializer):
         fields: ClassVar = [
             *("id", "team", "name", "starts_on", "ends_on", "capacity_days", "taken_days", "state")
         ]
-        validators: ClassVar = []  # the action checks that the name is free
+        validators: ClassVar[list[Any]] = []  # the action checks that the name is free
 
 
 class IterationFilter(django_filters.FilterSet):

@@ -23,9 +23,7 @@ PARAMETERS = ("cursor", "page_size", "ordering")
 class KeysetPagination(BasePagination):
     """{"results", "next", "previous"}, the latter two being addresses or null."""
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.url = request.build_absolute_uri()
         ordering = request.query_params.get("ordering") or next(iter(view.orderings))
         if ordering not in view.orderings:
@@ -117,6 +115,9 @@ class Filters(DjangoFilterBackend):
         if unknown:
             allowed = ", ".join(sorted(known))
             raise exceptions.ValidationError(
-                {name[:80]: [f"There is no such parameter. These are: {allowed}."] for name in unknown}
+                {
+                    name[:80]: [f"There is no such parameter. These are: {allowed}."]
+                    for name in unknown
+                }
             )
         return super().filter_queryset(request, queryset, view)

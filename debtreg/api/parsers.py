@@ -38,7 +38,7 @@ class JSONParser(parsers.JSONParser):
             raise exceptions.ParseError(f"This is not JSON: {error}") from None
         if _SUSPICIOUS.search(raw) and (wrong := list(_unstorable(data))):
             problem = "NUL and halves of surrogate pairs cannot be stored."
-            raise exceptions.ValidationError(dict.fromkeys(wrong, [problem]))
+            raise exceptions.ValidationError({path: [problem] for path in wrong})
         return data
 
 

@@ -34,13 +34,17 @@ class PriceSerializer(StrictModelSerializer):
     low = _point("at best")
     likely = _point("most likely")
     high = _point("at worst")
-    source = Text(max_length=300, help_text="Who says so, and when.")
+    source = Text(  # type: ignore[assignment]
+        max_length=300, help_text="Who says so, and when."
+    )
 
     class Meta:
         model = Price
         fields: ClassVar = ["id", "service", "kind", *POINTS, "grade", "source", "updated_at"]
         read_only_fields: ClassVar = ["updated_at"]
-        validators: ClassVar = []  # the action checks that there is one per service and kind
+        validators: ClassVar[
+            list[Any]
+        ] = []  # the action checks that there is one per service and kind
 
     def to_internal_value(self, data: Any) -> Any:
         """One number is all three."""

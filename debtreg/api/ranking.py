@@ -56,7 +56,7 @@ class RankingViewSet(ItemListViewSet):
     }
 
     def parts(self, rows: QuerySet[Any], ordering: str) -> Sequence[QuerySet[Any]]:
-        """Each order is that of an index, there or back; what has no number is a part of its own."""
+        """Each order is that of an index, there or back; what has no number comes last."""
         if ordering.endswith("annual_cost"):
             rows = rows.with_sort_cost()  # type: ignore[attr-defined]
         order = self.orderings[ordering]

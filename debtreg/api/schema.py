@@ -25,7 +25,7 @@ def _sent(number: Any) -> dict[str, Any]:
     }
 
 
-class _Plain(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _Plain(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.PlainField"
     match_subclasses = True
 
@@ -33,14 +33,14 @@ class _Plain(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
         return {"type": ["string", "null"], "format": "decimal"}
 
 
-class _Number(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _Number(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.Number"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         return _sent(self.target) if direction == "request" else dict(_TEXT)
 
 
-class _Estimate(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _Estimate(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.Estimate"
     match_subclasses = True
 
@@ -63,14 +63,14 @@ class _Estimate(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-cal
         }
 
 
-class _Key(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _Key(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.Key"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         return {"type": "string", "pattern": r"^[Dd][Ee][Bb][Tt]-\d{1,18}$", "examples": ["DEBT-1"]}
 
 
-class _Slug(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _Slug(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.Slug"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
@@ -161,6 +161,4 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         parameters.append({"$ref": "#/components/parameters/IfMatch"})
         wrong.add(412)
     for status in sorted(wrong):
-        operation["responses"].setdefault(
-            str(status), {"$ref": f"#/components/responses/{status}"}
-        )
+        operation["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{status}"})

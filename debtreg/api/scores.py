@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from rest_framework import mixins, serializers
 
 from debtreg.api.base import NounViewSet
 from debtreg.api.fields import Choice, MoneyField, PlainField
+from debtreg.api.pages import KeysetPagination
 from debtreg.errors import NotFound
 from debtreg.models import (
     Cause,
@@ -99,7 +100,7 @@ class HistoryViewSet(mixins.ListModelMixin, NounViewSet):
     def paginate_queryset(self, queryset: Any) -> list[Any]:
         changes = super().paginate_queryset(queryset) or []
         rows = [_change(row) for row in changes]
-        is_last = self.paginator is not None and self.paginator.page.next is None
+        is_last = cast(KeysetPagination, self.paginator).page.next is None
         return rows + _first_score(item_pk(self.kwargs["key"])) if is_last else rows
 
 
