@@ -155,8 +155,9 @@ def _without_newer(frame: pd.DataFrame, snapshot_at: Any) -> pd.DataFrame:
 # --- Single items ---------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def score_items(pks: Sequence[int]) -> pd.DataFrame:
-    """Score these items now, in the caller's transaction, which has locked or made them.
+    """Score these items now; the caller has locked or made them in the same transaction.
 
     Returns the scored frame, so that the caller can refuse an amount that is a slip of units.
     """
