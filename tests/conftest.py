@@ -1,5 +1,6 @@
 """Fixtures for every test. Servers: tests/servers.py; processes: tests/processes.py."""
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 
 from debtreg import local
 from debtreg.celery import app
@@ -35,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Playwright keeps an event loop in the thread, where Django would refuse its database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+
+@receiver(post_migrate)
+def keep_the_policy(sender: Any, **_: Any) -> None:
+    """A test that commits empties every table; what the migrations put there comes back."""
+    if sender.label == "debtreg":
+        payload = importlib.import_module("debtreg.migrations.0002_defaults").POLICY_1
+        sender.get_model("ScoringPolicy").objects.get_or_create(
+            version=1, defaults={"payload": payload, "is_active": True}
+        )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
