@@ -75,7 +75,11 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.until_says(ready)
+        try:
+            self.until_says(ready)
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def output(self) -> str:

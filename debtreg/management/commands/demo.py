@@ -1,6 +1,20 @@
 """The demo company, running."""
 
+from django.db import connections
+
+from debtreg import tasks
+from debtreg.actions import demo
 from debtreg.management.commands import run
+from debtreg.management.supervisor import Part, Supervisor
+from debtreg.models import JobState, ScoringRun
+
+LOOK_AT = (
+    ("", "the ranking: which debt returns most, and what is not priced yet"),
+    ("backlog/", "what the scoring run promoted, by team and iteration"),
+    ("runs/", "the run itself; start another one and watch it"),
+    ("imports/", "how the 217 rows of the ledger came in"),
+    ("api/docs/", "the REST API"),
+)
 
 
 class Command(run.Command):
@@ -10,3 +24,21 @@ class Command(run.Command):
 
     def prepare(self) -> None:
         super().prepare()
+        demo.fill(say=self.say)
+        for waiting in ScoringRun.objects.filter(state=JobState.QUEUED):
+            tasks.enqueue(waiting)
+
+    def welcome(self, supervisor: Supervisor, worker: Part) -> None:
+        waiting = (JobState.QUEUED, JobState.RUNNING)
+        if ScoringRun.objects.filter(state__in=waiting).exists():
+            self.say("The first scoring run ...")
+            supervisor.wait_for(
+                worker, lambda: not ScoringRun.objects.filter(state__in=waiting).exists()
+            )
+        connections.close_all()
+        super().welcome(supervisor, worker)
+        names = ", ".join(person["username"] for person in demo.people())
+        self.say(f"\nLog in as {names}.\nThe password of all: {demo.PASSWORD}\n\nLook at")
+        for path, what in LOOK_AT:
+            self.say(f"  {self.address}{path:<10} {what}")
+        self.say("")

@@ -15,6 +15,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser, cal
 from django.db import connections
 
 from debtreg import local
+from debtreg.errors import DebtregError
 from debtreg.management.supervisor import Part, Stopped, Supervisor
 
 # Beyond what a process gets for its work in progress: to close files and connections.
@@ -36,36 +37,40 @@ class Command(BaseCommand):
     def handle(self, *, port: int, **options: Any) -> None:
         self.port = port
         self.address = f"http://localhost:{port}/"
-        with self._alone(), self._supervisor() as supervisor, contextlib.suppress(Stopped):
+        grace = settings.STOP_GRACE_SECONDS + CLOSING_SECONDS
+        supervisor = Supervisor(say=self.say, grace_seconds=grace)
+        with self._alone(), supervisor, contextlib.suppress(Stopped):
             self._check_port()
             self._start_broker(supervisor)
             with supervisor.interruptible():
-                self.prepare()
+                try:
+                    self.prepare()
+                except DebtregError as error:
+                    raise CommandError(f"{error.message} {error.hint}", returncode=2) from error
             connections.close_all()
-            for part in (self._web(), self._worker(), self._beat()):
-                supervisor.start(part)
-                if part.name == "web" and not supervisor.wait_for(part, self._ready):
-                    raise CommandError(
-                        f"The web server did not start:\n{_tail(part.log)}", returncode=2
-                    )
-            self.welcome()
+            web, worker, beat = self._web(), self._worker(), self._beat()
+            supervisor.start(web)
+            supervisor.start(worker)
+            supervisor.start(beat)
+            if not supervisor.wait_for(web, self._ready):
+                raise CommandError(f"The web server did not start:\n{_tail(web.log)}", returncode=2)
+            self.welcome(supervisor, worker)
             supervisor.watch()
-        self.stdout.write("Stopped. The data is kept; the same command starts again.")
+        self.say("Stopped. The data is kept; the same command starts again.")
 
     def prepare(self) -> None:
         """Bring the database up to date."""
-        self.stdout.write("Preparing the database ...")
+        self.say("Preparing the database ...")
         call_command("migrate", verbosity=0, interactive=False)
 
-    def welcome(self) -> None:
-        self.stdout.write(self.style.SUCCESS(f"debtreg runs at {self.address}  (Ctrl-C stops it)"))
+    def welcome(self, supervisor: Supervisor, worker: Part) -> None:
+        """Say that it runs. `worker` may be waited for."""
+        self.say(self.style.SUCCESS(f"debtreg runs at {self.address}  (Ctrl-C stops it)"))
 
-    def _supervisor(self) -> Supervisor:
-        def say(text: str) -> None:
-            self.stdout.write(text)
-            self.stdout.flush()
-
-        return Supervisor(say=say, grace_seconds=settings.STOP_GRACE_SECONDS + CLOSING_SECONDS)
+    def say(self, text: str) -> None:
+        """A line for people, at once also where the output is a file."""
+        self.stdout.write(text)
+        self.stdout.flush()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -100,10 +105,10 @@ class Command(BaseCommand):
         noted = local.read(settings.VAR_DIR / "env").get("BROKER_URL")
         path = local.socket_in(settings.BROKER_URL)
         if settings.BROKER_URL != noted or path is None:
-            self.stdout.write(f"Broker: {settings.BROKER_URL.partition('://')[0]}.")
+            self.say(f"Broker: {settings.BROKER_URL.partition('://')[0]}.")
             return
         name, program = next(iter(local.redis_programs().items()))
-        self.stdout.write(f"Broker: {name}.")
+        self.say(f"Broker: {name}.")
         part = self._part("broker", local.redis_command(program, path.parent, path))
         supervisor.start(part)
         if not supervisor.wait_for(part, _pings, seconds=30):
