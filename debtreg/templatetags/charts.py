@@ -1,0 +1,67 @@
+"""Small drawings as SVG, coloured by classes of app.css: the CSP allows no style attributes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from .units import parse
+
+register = template.Library()
+
+# The axis of an ROI: logarithmic, from 0.3 to 30; what lies beyond stands at its end.
+LEFT, RIGHT = -0.5, 1.5
+
+
+def _place(value: Any) -> float | None:
+    number = parse(value)
+    if number is None:
+        return None
+    exponent = math.log10(float(number)) if number > 0 else LEFT
+    return round(100 * (min(max(exponent, LEFT), RIGHT) - LEFT) / (RIGHT - LEFT), 1)
+
+
+@register.simple_tag
+def roi_plot(roi: Any, low: Any, high: Any, threshold: Any) -> SafeString:
+    """An ROI as a dot, its P5 to P95 as a line, and the threshold. The number stands beside it."""
+    dot, first, last, limit = _place(roi), _place(low), _place(high), _place(threshold)
+    if dot is None:
+        return SafeString("")
+    line = ""
+    if first is not None and last is not None and last > first:
+        line = format_html(
+            '<line class="plot-range" x1="{}%" x2="{}%" y1="50%" y2="50%"/>', first, last
+        )
+    over = "plot plot-over" if limit is not None and dot > limit else "plot"
+    return format_html(
+        '<svg class="{}" aria-hidden="true">'
+        '<line class="plot-axis" x1="0" x2="100%" y1="50%" y2="50%"/>'
+        '<line class="plot-threshold" x1="{limit}%" x2="{limit}%" y1="0" y2="100%"/>'
+        '{}<circle class="plot-dot" cx="{}%" cy="50%" r="3.5"/></svg>',
+        over,
+        line,
+        dot,
+        limit=limit or 0,
+    )
+
+
+@register.simple_tag
+def bar(value: Any, of: Any, second: Any = None) -> SafeString:
+    """How much of something is full; `second` goes before it in another colour. Text beside it."""
+    whole, first, before = parse(of), parse(value), parse(second)
+    if whole is None or first is None:
+        return SafeString("")
+    total = first + (before or 0)
+    scale = 100 / float(max(whole, total)) if max(whole, total) > 0 else 0
+    return format_html(
+        '<svg class="bar" aria-hidden="true"><rect class="bar-track" width="100%" height="100%"/>'
+        '<rect class="{}" width="{}%" height="100%"/>'
+        '<rect class="bar-done" width="{}%" height="100%"/></svg>',
+        "bar-over" if total > whole else "bar-fill",
+        round(float(total) * scale, 1),
+        round(float(before or 0) * scale, 1),
+    )

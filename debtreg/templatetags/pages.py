@@ -1,0 +1,45 @@
+"""What templates ask about the request and the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.utils.safestring import SafeString, mark_safe
+
+from debtreg.actions import rights
+
+register = template.Library()
+
+# What a person may choose, kept in a cookie of that name. "" follows the system.
+PREFERENCES = {"theme": ("", "light", "dark"), "density": ("", "compact")}
+
+
+@register.simple_tag(takes_context=True)
+def current(context: Context, *names: str) -> SafeString:
+    """`aria-current` for a link of the menu, on pages whose name starts with one of these."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    if match and (match.url_name or "").startswith(names):
+        return mark_safe(' aria-current="page"')
+    return SafeString("")
+
+
+@register.simple_tag(takes_context=True)
+def preference(context: Context, name: str) -> str:
+    """What the person has chosen; the first choice if nothing, or nothing that exists."""
+    request = context.get("request")
+    chosen = request.COOKIES.get(name, "") if request else ""
+    return chosen if chosen in PREFERENCES[name] else PREFERENCES[name][0]
+
+
+@register.simple_tag(takes_context=True)
+def may(context: Context, verb: str, obj: Any = None) -> bool:
+    """`{% may "debt.decide" item as decides %}`"""
+    return rights.may(context["request"].user, verb, obj)
+
+
+@register.filter
+def lookup(mapping: Any, key: Any) -> Any:
+    """`{{ counts|lookup:team.pk }}`: None where the key is missing."""
+    return mapping.get(key) if hasattr(mapping, "get") else None

@@ -1,0 +1,210 @@
+"""Money, ratios, days: the only place where numbers become text for people.
+
+Every filter takes a Decimal, a float, an int, a plain decimal string or None. Unknown is said in
+words, never shown as 0.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+register = template.Library()
+
+SYMBOLS = {"CNY": "¥", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "USD": "$"}
+MINUS = "−"
+DAYS_A_YEAR = 365
+MOST_PLACES = 6
+
+
+def unknown() -> SafeString:
+    return format_html('<span class="unknown">{}</span>', _("not known"))
+
+
+def parse(value: Any) -> Decimal | None:
+    """A number from whatever comes out of a model, a frame or an answer; None if there is none."""
+    if value is None or value == "":
+        return None
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def text(number: Decimal, places: int, *, trim: bool = False) -> str:
+    """Rounded half up to so many places, in groups of three, with a true minus sign."""
+    rounded = number.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
+    shown = f"{abs(rounded):,f}"
+    if trim and "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
+    return f"{MINUS if rounded < 0 else ''}{shown}"
+
+
+def significant(number: Decimal, digits: int) -> str:
+    """So many significant digits, without an exponent: 0.0000213 stays readable as a price."""
+    if not number:
+        return "0"
+    places = max(0, digits - 1 - number.adjusted())
+    return text(number, places, trim=True)
+
+
+def _with_currency(shown: str, currency: str) -> str:
+    code = currency or settings.CURRENCY
+    sign, digits = (MINUS, shown[1:]) if shown.startswith(MINUS) else ("", shown)
+    # The installation's own symbol may stand for another currency too: those keep their code.
+    symbol = SYMBOLS.get(code)
+    if symbol and (code == settings.CURRENCY or symbol != SYMBOLS.get(settings.CURRENCY)):
+        return f"{sign}{symbol}{digits}"
+    return f"{sign}{code} {digits}"
+
+
+@register.filter
+def money(value: Any, currency: str = "") -> str:
+    """¥12,960; ¥4.05 below 100; ¥0.00002 for a unit price. Currency: the installation's."""
+    number = parse(value)
+    if number is None:
+        return unknown()
+    if abs(number) >= 100 or number == number.to_integral_value():
+        return _with_currency(text(number, 0), currency)
+    if abs(number) >= 1:
+        return _with_currency(text(number, 2), currency)
+    return _with_currency(significant(number, 4), currency)
+
+
+@register.filter
+def money_short(value: Any) -> str:
+    """¥1.16M: three digits, for a headline; the full amount goes beside it."""
+    number = parse(value)
+    if number is None:
+        return unknown()
+    number = Decimal(f"{number:.3g}")
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if abs(number) >= size:
+            return _with_currency(significant(number / size, 3) + letter, "")
+    return _with_currency(significant(number, 3), "")
+
+
+@register.filter
+def ratio(value: Any) -> str:
+    """A plain ratio such as an ROI: 4.05, 12.3, 1,250.
+
+    What only just beats a round threshold must not look equal to it: 3.0002 keeps its digits.
+    """
+    number = parse(value)
+    if number is None:
+        return unknown()
+    places = 2 if abs(number) < 10 else 1 if abs(number) < 100 else 0
+    while places < MOST_PLACES and _rounds_to_a_whole(number, places):
+        places += 1
+    return text(number, places)
+
+
+def _rounds_to_a_whole(number: Decimal, places: int) -> bool:
+    if abs(number) >= 100:
+        return False
+    rounded = number.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
+    return rounded != number and rounded == rounded.to_integral_value()
+
+
+@register.filter
+def percent(value: Any) -> str:
+    """0.034 -> 3.4 %."""
+    number = parse(value)
+    if number is None:
+        return unknown()
+    return f"{significant(number * 100, 3)} %"
+
+
+@register.filter
+def number(value: Any) -> str:
+    """A count or a measured number, with up to four significant digits behind the integer part."""
+    amount = parse(value)
+    if amount is None:
+        return unknown()
+    if abs(amount) >= 1000 or amount == amount.to_integral_value():
+        return text(amount, 0)
+    return significant(amount, 4)
+
+
+@register.filter
+def days(value: Any) -> str:
+    """Person-days: 12.5 days."""
+    amount = parse(value)
+    if amount is None:
+        return unknown()
+    shown = text(amount, 1, trim=True)
+    return ngettext("%(n)s day", "%(n)s days", 1 if shown == "1" else 2) % {"n": shown}
+
+
+@register.filter
+def span(value: Any) -> str:
+    """A time in days, in the unit that reads best: 90 days, 4.2 years."""
+    amount = parse(value)
+    if amount is None:
+        return unknown()
+    if amount > 2 * DAYS_A_YEAR:
+        long = amount / DAYS_A_YEAR
+        shown = significant(long, 2) if long < 100 else text(long, 0)
+        return _("%(n)s years") % {"n": shown}
+    return days(amount if amount < 10 else amount.to_integral_value())
+
+
+@register.filter
+def years(value: Any) -> str:
+    """A time in years, in the unit that reads best, as `span`."""
+    amount = parse(value)
+    return unknown() if amount is None else span(amount * DAYS_A_YEAR)
+
+
+@register.filter
+def seconds(value: Any) -> str:
+    amount = parse(value)
+    if amount is None:
+        return unknown()
+    if amount >= 120:
+        return _("%(n)s min") % {"n": text(amount / 60, 1, trim=True)}
+    return _("%(n)s s") % {"n": significant(amount, 3 if amount >= 1 else 2)}
+
+
+@register.filter
+def filesize(value: Any) -> str:
+    """Bytes -> 34 kB, in steps of 1,000."""
+    amount = parse(value)
+    if amount is None:
+        return unknown()
+    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if amount >= size:
+            return f"{significant(amount / size, 3)} {unit}"
+    return f"{text(amount, 0)} B"
+
+
+@register.simple_tag
+def points(low: Any, likely: Any, high: Any, unit: str = "") -> str:
+    """A three-point estimate: one number where all are equal, else 3 – 3.5 – 4.
+
+    An end that nobody knows is left open: 20 or more, up to 5.
+    """
+    known = [parse(point) for point in (low, likely, high)]
+    shown = [None if point is None else number(point) for point in known]
+    first, middle, last = shown
+    if not any(shown):
+        return unknown()
+    if first == middle == last:
+        said = str(first)
+    elif all(shown):
+        said = " – ".join(str(point) for point in shown)
+    elif first and last:
+        said = f"{first} – {last}"
+    elif middle is None:
+        said = _("%(n)s or more") % {"n": first} if first else _("up to %(n)s") % {"n": last}
+    else:
+        said = " – ".join(str(point) if point else "?" for point in shown)
+    return f"{said} {unit}".strip()

@@ -1,0 +1,242 @@
+"""A debt item: its page, and the form that logs or edits it with the ROI while typing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from debtreg.actions import debt, rights, scores
+from debtreg.errors import Conflict, DebtregError
+from debtreg.models import (
+    BacklogEntry,
+    DebtItem,
+    Iteration,
+    IterationState,
+    LedgerRow,
+    Score,
+    ScoreChange,
+)
+from debtreg.web import words
+from debtreg.web.fields import quiet, show_problems
+from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
+
+MOST_CHANGES = 30
+
+
+def get(pk: int) -> DebtItem:
+    """The item with its details, or a 404 that names it."""
+    item = DebtItem.objects.with_details().filter(pk=pk).first()
+    if item is None:
+        raise Http404(f"DEBT-{pk}")
+    return item
+
+
+@login_required
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    item = get(pk)
+    entry = (
+        BacklogEntry.objects.active().filter(item=item).select_related("iteration", "team").first()
+    )
+    needs = Prefetch("entries", BacklogEntry.objects.active(), to_attr="active_entries")
+    score = Score.objects.filter(pk=pk).with_rank().first()
+    return render(
+        request,
+        "debt/detail.html",
+        {
+            "item": item,
+            "score": score,
+            "entry": entry,
+            "story": _with_words(scores.explain(pk=pk)),
+            "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
+            "past_entries": BacklogEntry.objects.filter(item=item, closed_at__isnull=False)
+            .select_related("iteration")
+            .order_by("-pk")[:10],
+            "needs": item.prerequisites.select_related("score").prefetch_related(needs),
+            "needed_by": item.dependents.all(),
+            "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source")[:5],
+            "iterations": Iteration.objects.filter(
+                team=item.team_id, state=IterationState.OPEN
+            ).order_by("starts_on")
+            if item.team_id
+            else [],
+        },
+    )
+
+
+def _with_words(story: dict[str, Any]) -> dict[str, Any]:
+    """An explanation with each factor called as the form calls it."""
+    for impact in story["impacts"]:
+        kind = words.KINDS[impact["kind"]]
+        impact["label"] = kind.label
+        impact["factors"] = [
+            {"label": kind.factors[name].label, **factor}
+            for name, factor in impact["factors"].items()
+        ]
+        impact["missing"] = [kind.factors[name].label for name in impact["missing"]]
+    return story
+
+
+# --- The form -------------------------------------------------------------------------------------
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    rights.check(request.user, "debt.change")  # type: ignore[arg-type]
+    return _edit(request, None)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    item = get(pk)
+    rights.check(request.user, "debt.change", item)  # type: ignore[arg-type]
+    return _edit(request, item)
+
+
+def _edit(request: HttpRequest, item: DebtItem | None) -> HttpResponse:
+    """The form; buttons other than Save add an impact, take one away, or only work it out.
+
+    Without JavaScript each is a round trip in which nothing that was typed gets lost.
+    """
+    catalog = Catalog()
+    data = request.POST if request.method == "POST" else None
+    saves = data is not None and not {"add", "remove", "work_out"} & data.keys()
+    if data is not None:
+        data = _rearranged(data)
+    form, impacts = _forms(data, catalog, item)
+    problem = None
+    if saves and form.is_valid() & impacts.is_valid():
+        try:
+            return _save(request, item, form, impacts)
+        except Conflict as error:
+            problem = error
+            show_problems(form, error)
+        except DebtregError as error:
+            show_problems(form, error, {"service": "service", "team": "service"}, impacts)
+    story = _story(form, impacts) if data is not None or item else None
+    if not saves and data is not None:
+        quiet(form, *impacts.forms)
+    return render(
+        request,
+        "debt/form.html",
+        {
+            "form": form,
+            "impacts": impacts,
+            "item": item,
+            "kinds": words.KINDS,
+            "story": story,
+            "stale": problem is not None,
+            "unfolded": [name for name in UNFOLDED if form[name].value() or form[name].errors],
+            "full": len(impacts.forms) >= MOST_IMPACTS,
+            "added": data is not None and "add" in data,
+        },
+        status=422 if saves else 200,
+    )
+
+
+# What the form shows only on demand, unless there is something in it.
+UNFOLDED = (
+    *("description", "plan", "needs", "category", "owner", "tags"),
+    *("created_on", "due_on", "external_ref"),
+)
+
+
+def _forms(data: QueryDict | None, catalog: Catalog, item: DebtItem | None) -> tuple[DebtForm, Any]:
+    initial = [ImpactForm.values_of(each) for each in item.impacts.all()] if item else []
+    return (
+        DebtForm(data, catalog=catalog, item=item),
+        ImpactFormSet(data, initial=initial, prefix="impacts", form_kwargs={"catalog": catalog}),
+    )
+
+
+def _rearranged(data: QueryDict) -> QueryDict:
+    """What was sent, with the impact that a button adds, without the one that a button removes."""
+    if not {"add", "remove"} & data.keys():
+        return data
+    data = data.copy()
+    total = data.get("impacts-TOTAL_FORMS", "")
+    count = min(int(total), MOST_IMPACTS) if total.isascii() and total.isdigit() else 0
+    rows = [
+        {name: data.get(f"impacts-{number}-{name}") for name in _names(data, number)}
+        for number in range(count)
+    ]
+    gone = data.get("remove", "")
+    if gone.isascii() and gone.isdigit() and int(gone) < len(rows):
+        del rows[int(gone)]
+    if data.get("add") in words.KINDS and len(rows) < MOST_IMPACTS:
+        rows.append({"kind": data["add"], "grade": "estimated"})
+    for name in [name for name in data if name.startswith("impacts-")]:
+        del data[name]
+    data["impacts-TOTAL_FORMS"] = str(len(rows))
+    data["impacts-INITIAL_FORMS"] = "0"
+    for number, row in enumerate(rows):
+        for name, value in row.items():
+            data[f"impacts-{number}-{name}"] = value or ""
+    return data
+
+
+def _names(data: QueryDict, number: int) -> list[str]:
+    prefix = f"impacts-{number}-"
+    return [name.removeprefix(prefix) for name in data if name.startswith(prefix)]
+
+
+def _save(
+    request: HttpRequest, item: DebtItem | None, form: DebtForm, impacts: Any
+) -> HttpResponse:
+    values = {
+        "fields": form.values,
+        "impacts": [each.values for each in impacts.forms],
+        "needs": form.cleaned_data["needs"],
+        "by": request.user,
+    }
+    if item is None:
+        saved = debt.create(**values)
+        messages.success(request, _("%(key)s is logged and scored.") % {"key": saved.key})
+    else:
+        saved = debt.update(pk=item.pk, revision=form.cleaned_data["revision"], **values)
+        messages.success(request, _("%(key)s is saved and scored.") % {"key": saved.key})
+    return redirect("debt-detail", saved.pk)
+
+
+@login_required
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """The ROI of what is typed so far, by the code that scores; saves nothing."""
+    form, impacts = _forms(request.POST, Catalog(), None)
+    return render(request, "debt/_preview.html", {"story": _story(form, impacts)})
+
+
+def _story(form: DebtForm, impacts: Any) -> dict[str, Any]:
+    """The score of what could be read, and what could not."""
+    if form.is_bound:
+        form.is_valid()
+        fields, rows, problems = form.values, [], []
+        for name, found in form.errors.items():
+            if name.startswith("effort") or name == "cash":
+                problems += [f"{form.fields[name].label}: {text}" for text in found]
+        for each in impacts.forms:
+            if not each.is_valid():
+                problems += [
+                    f"{each.words.label if each.words else each.prefix}: {text}"
+                    for texts in each.errors.values()
+                    for text in texts
+                ]
+            if each.cleaned_data.get("kind"):
+                rows.append(each.values)
+    else:
+        item = form.item
+        story = scores.explain(pk=item.pk)  # type: ignore[union-attr]
+        return _with_words(story) | {"problems": []}
+    try:
+        return _with_words(scores.preview(fields=fields, impacts=rows)) | {"problems": problems}
+    except DebtregError as error:
+        return {"problems": [*problems, f"{error.message} {error.hint}"]}

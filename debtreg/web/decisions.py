@@ -1,0 +1,83 @@
+"""Decisions about a debt: promote, veto, accept, pin, resolve. Each is a small form on its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from debtreg.actions import backlog, debt
+from debtreg.models import DebtItem
+from debtreg.web.errors import command
+from debtreg.web.forms import DecisionForm
+
+
+def _done(request: HttpRequest, item: DebtItem, text: str) -> str:
+    messages.success(request, text % {"key": item.key})
+    return reverse("debt-detail", args=[item.pk])
+
+
+def _reasoned(request: HttpRequest, pk: int, action: Any, text: str) -> str | None:
+    """A decision that takes a reason, and may end on a day."""
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        name, problems = next(iter(form.errors.items()))
+        label = {"reason": _("Reason"), "until": _("Until")}[name]
+        messages.error(request, f"{label}: {problems[0]}")
+        return reverse("debt-detail", args=[pk])
+    return _done(request, action(pk=pk, **form.cleaned_data, by=request.user), text)
+
+
+@command
+def promote(request: HttpRequest, pk: int) -> str:
+    iteration = request.POST.get("iteration", "")
+    entry = backlog.promote(
+        pk=pk,
+        iteration_id=int(iteration) if iteration.isdecimal() else None,
+        by=request.user,  # type: ignore[arg-type]
+    )
+    return _done(request, entry.item, _("%(key)s is promoted."))
+
+
+@command
+def veto(request: HttpRequest, pk: int) -> str | None:
+    return _reasoned(request, pk, debt.veto, _("%(key)s is kept out of the backlog."))
+
+
+@command
+def lift_veto(request: HttpRequest, pk: int) -> str:
+    item = debt.lift_veto(pk=pk, by=request.user)  # type: ignore[arg-type]
+    return _done(request, item, _("%(key)s may be promoted again."))
+
+
+@command
+def accept(request: HttpRequest, pk: int) -> str | None:
+    return _reasoned(request, pk, debt.accept, _("%(key)s is accepted: we live with it."))
+
+
+@command
+def pin(request: HttpRequest, pk: int) -> str:
+    pinned = request.POST.get("pinned") == "yes"
+    item = debt.pin(pk=pk, pinned=pinned, by=request.user)  # type: ignore[arg-type]
+    return _done(
+        request,
+        item,
+        _("%(key)s is pinned: it stays in the backlog whatever its ROI.")
+        if pinned
+        else _("%(key)s is no longer pinned."),
+    )
+
+
+@command
+def resolve(request: HttpRequest, pk: int) -> str:
+    item = debt.resolve(pk=pk, by=request.user)  # type: ignore[arg-type]
+    return _done(request, item, _("%(key)s is resolved."))
+
+
+@command
+def reopen(request: HttpRequest, pk: int) -> str:
+    item = debt.reopen(pk=pk, by=request.user)  # type: ignore[arg-type]
+    return _done(request, item, _("%(key)s is open again."))

@@ -1,0 +1,17 @@
+"""The glossary: every term of the pages in a sentence, with its formula."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from debtreg.actions import scores
+from debtreg.web import words
+
+
+@login_required
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    return render(request, "help.html", {"kinds": words.KINDS, "policy": scores.active_policy()})

@@ -1,0 +1,54 @@
+"""The price book: what a millisecond, a failure, a minute, an hour costs."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from debtreg.actions import rights
+from debtreg.models import PRICE_UNITS, Price
+from debtreg.web.forms import PriceForm
+from debtreg.web.saving import edit_page
+
+
+@login_required
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    prices = list(Price.objects.select_related("service").order_by("service__slug", "kind"))
+    for price in prices:
+        price.unit = PRICE_UNITS[price.kind]  # type: ignore[attr-defined, index]
+    return render(
+        request,
+        "prices/list.html",
+        {
+            "general": [price for price in prices if price.service is None],
+            "special": [price for price in prices if price.service is not None],
+        },
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    return _edit(request, None)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    return _edit(request, get_object_or_404(Price, pk=pk))
+
+
+def _edit(request: HttpRequest, price: Price | None) -> HttpResponse:
+    rights.check(request.user, "catalog.change")  # type: ignore[arg-type]
+    return edit_page(
+        request,
+        PriceForm(request.POST or None, instance=price),
+        title=_("Edit a price") if price else _("New price"),
+        back=reverse("price-list"),
+        removable=price is not None,
+    )

@@ -1,0 +1,189 @@
+"""The ranking: open debts by what their repair returns."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from debtreg import keyset
+from debtreg.actions import scores
+from debtreg.models import (
+    BacklogEntry,
+    JobState,
+    Priority,
+    Score,
+    ScoreState,
+    ScoringRun,
+    Service,
+    Team,
+    pk_of,
+)
+from debtreg.models.score import ScoreQuerySet
+from debtreg.web.facets import MIN_ROIS, Facets
+
+PAGE_SIZE = 50
+ORDERINGS = {"": ("-sort_roi", "item_id"), "cost": ("-sort_cost", "item_id")}
+
+
+class RankingFilter(forms.Form):
+    """What the URL asks for. Teams and services go by their slugs, as in the API."""
+
+    q = forms.CharField(
+        label=gettext_lazy("Search"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": gettext_lazy("Title or DEBT-12")}
+        ),
+    )
+    team = forms.ChoiceField(label=gettext_lazy("Team"), required=False)
+    service = forms.ChoiceField(label=gettext_lazy("Service"), required=False)
+    min_roi = forms.FloatField(
+        label=gettext_lazy("ROI at least"), required=False, widget=forms.Select
+    )
+    state = forms.ChoiceField(
+        required=False, choices=[("", ""), *ScoreState.choices], widget=forms.HiddenInput
+    )
+    priority = forms.ChoiceField(
+        required=False, choices=[("", ""), *Priority.choices], widget=forms.HiddenInput
+    )
+    ordering = forms.ChoiceField(
+        required=False, choices=[(name, name) for name in ORDERINGS], widget=forms.HiddenInput
+    )
+
+    def __init__(self, data: Any, teams: list[Team], services: list[Service]) -> None:
+        super().__init__(data)
+        self.teams = {team.slug: team for team in teams}
+        self.services = {service.slug: service for service in services}
+        self.fields["team"].choices = [("", ""), *((slug, slug) for slug in self.teams)]  # type: ignore[attr-defined]
+        self.fields["service"].choices = [("", ""), *((slug, slug) for slug in self.services)]  # type: ignore[attr-defined]
+        self.is_valid()
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What to filter by, as columns of a score; what could not be read is left out."""
+        found = dict(self.cleaned_data)
+        for name, known in (("team", self.teams), ("service", self.services)):
+            found[name] = known[found[name]].pk if found.get(name) else None  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def problems(self) -> list[str]:
+        return [
+            _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(problems)}
+            for name, problems in self.errors.items()
+        ]
+
+    def show_counts(self, facets: Facets) -> None:
+        """Put the number of debts behind each choice of the two long lists and of the ROI."""
+        chosen = self.chosen
+        for name, known in (("team", self.teams), ("service", self.services)):
+            counts = facets.counts(name, chosen)
+            self.fields[name].choices = [  # type: ignore[attr-defined]
+                ("", _("All (%(n)s)") % {"n": f"{facets.count(chosen, without=name):,}"}),
+                *(
+                    (slug, f"{each.name} ({counts.get(each.pk, 0):,})")
+                    for slug, each in known.items()  # type: ignore[attr-defined]
+                ),
+            ]
+        counts = facets.counts("min_roi", chosen)
+        choices = [("", _("Any"))] + [(f"{n}", f"≥ {n} ({counts[n]:,})") for n in MIN_ROIS]
+        value = self.cleaned_data.get("min_roi")
+        if value is not None and value not in MIN_ROIS:
+            choices.append((self.data["min_roi"], f"≥ {value:g}"))
+        self.fields["min_roi"].widget.choices = choices  # type: ignore[attr-defined]
+        if value in MIN_ROIS:
+            self.data = self.data.copy()
+            self.data["min_roi"] = f"{value:g}"
+
+
+def found(chosen: dict[str, Any]) -> ScoreQuerySet:
+    """The scores that the filters pick, in the order asked for."""
+    rows = Score.objects.ranked()
+    for name in ("team", "service"):
+        if chosen.get(name):
+            rows = rows.filter(**{f"{name}_id": chosen[name]})
+    if chosen.get("priority"):
+        rows = rows.filter(priority=chosen["priority"])
+    if chosen.get("state"):
+        rows = rows.in_state(chosen["state"])
+    if chosen.get("min_roi") is not None:
+        rows = rows.filter(sort_roi__gte=chosen["min_roi"])
+    if text := chosen.get("q"):
+        pk = pk_of(text) if text.upper().startswith("DEBT-") else None
+        match = Q(item__title__icontains=text) | Q(item__ledger_id__iexact=text)
+        rows = rows.filter(match | Q(item_id=pk)) if pk else rows.filter(match)
+    if ordering := chosen.get("ordering"):
+        rows = rows.with_sort_cost().order_by(*ORDERINGS[ordering])
+    return rows
+
+
+@login_required
+@require_safe
+def ranking(request: HttpRequest) -> HttpResponse:
+    form = RankingFilter(
+        request.GET, list(Team.objects.all()), list(Service.objects.select_related("team"))
+    )
+    chosen, facets = form.chosen, Facets.read()
+    active = BacklogEntry.objects.active().select_related("iteration")
+    page = keyset.page(
+        found(chosen)
+        .with_rank()
+        .select_related("item__service", "item__team")
+        .prefetch_related(Prefetch("item__entries", active, to_attr="active_entries")),
+        size=PAGE_SIZE,
+        cursor=request.GET.get("cursor"),
+    )
+    scope = {name: chosen.get(name) for name in ("team", "service")}
+    # A text or a free ROI is in no table of counts; then only what holds for all is said.
+    counted = not chosen.get("q") and chosen.get("min_roi") in (None, *MIN_ROIS)
+    form.show_counts(facets)
+    policy = scores.active_policy()
+    response = render(
+        request,
+        "debt/ranking.html",
+        {
+            "form": form,
+            "page": page,
+            "filtered": any(value not in (None, "") for value in chosen.values()),
+            "count": facets.count(chosen) if counted else None,
+            "states": _choices(ScoreState, facets.counts("state", chosen), chosen.get("state")),
+            "every_state": facets.count(chosen, without="state"),
+            "priorities": _choices(
+                Priority, facets.counts("priority", chosen), chosen.get("priority")
+            ),
+            "counted": counted,
+            "totals": facets.totals(scope),
+            "in_backlog": BacklogEntry.objects.active()
+            .filter(**{f"{name}_id": pk for name, pk in [("team", scope["team"])] if pk})
+            .count(),
+            "threshold": policy.payload["threshold"],
+            "last_run": ScoringRun.objects.filter(state=JobState.DONE).first(),
+            "team": form.teams.get(form.cleaned_data.get("team", "")),
+        },
+    )
+    if request.htmx:  # type: ignore[attr-defined]
+        response["HX-Push-Url"] = _address(request)
+    return response
+
+
+def _choices(kind: Any, counts: dict[Any, int], chosen: str | None) -> list[dict[str, Any]]:
+    return [
+        {"value": value, "label": label, "n": counts.get(value, 0), "chosen": value == chosen}
+        for value, label in kind.choices
+    ]
+
+
+def _address(request: HttpRequest) -> str:
+    """The page's URL without the filters that are empty."""
+    kept = {name: value for name, value in request.GET.items() if value}
+    return f"{request.path}?{urlencode(kept)}" if kept else request.path

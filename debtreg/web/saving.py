@@ -1,0 +1,61 @@
+"""The page behind every form that edits one row of the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from debtreg.actions import catalog
+from debtreg.errors import DebtregError, NotAllowed
+from debtreg.models import ScoringRun
+from debtreg.models.job import JobState
+from debtreg.tasks import enqueue
+from debtreg.web.fields import show_problems
+
+
+def edit_page(
+    request: HttpRequest,
+    form: forms.ModelForm[Any],
+    *,
+    title: str,
+    back: str,
+    removable: bool = False,
+) -> HttpResponse:
+    """Show the form; save or remove its row and go `back`. The caller has checked the right.
+
+    What was typed stays where the action refuses it. Where scores hang on the row, the scoring
+    run that the action asked for is sent on its way.
+    """
+    obj = form.instance
+    if request.method == "POST":
+        try:
+            if removable and "remove" in request.POST:
+                name = str(obj)
+                catalog.remove(obj=obj, by=request.user)  # type: ignore[arg-type]
+                messages.success(request, _("%(name)s is removed.") % {"name": name})
+                return _leave(back)
+            if form.is_valid():
+                catalog.save(obj=obj, by=request.user)  # type: ignore[arg-type]
+                messages.success(request, _("%(name)s is saved.") % {"name": obj})
+                return _leave(back)
+        except NotAllowed:
+            raise
+        except DebtregError as error:
+            show_problems(form, error)
+    return render(
+        request,
+        "parts/edit.html",
+        {"form": form, "title": title, "back": back, "removable": removable and obj.pk},
+        status=422 if form.errors else 200,
+    )
+
+
+def _leave(back: str) -> HttpResponse:
+    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
+        enqueue(waiting)
+    return redirect(back)

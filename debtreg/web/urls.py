@@ -1,0 +1,80 @@
+"""Where each page is. Names start with the family of pages: the menu goes by that."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from debtreg.models import pk_of
+from debtreg.web import (
+    account,
+    backlog,
+    debt,
+    decisions,
+    help,
+    imports,
+    iterations,
+    prices,
+    ranking,
+    runs,
+    services,
+)
+
+
+class KeyConverter(StringConverter):
+    """DEBT-12 in a URL is 12 in a view."""
+
+    regex = r"DEBT-[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        return pk_of(value) or 0
+
+    def to_url(self, value: int) -> str:
+        return f"DEBT-{value}"
+
+
+register_converter(KeyConverter, "debt")
+
+urlpatterns = [
+    path("", ranking.ranking, name="ranking"),
+    path("login/", account.LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("preferences/", account.preferences, name="preferences"),
+    path("tokens/", account.tokens, name="token-list"),
+    path("tokens/<int:pk>/revoke/", account.revoke_token, name="token-revoke"),
+    path("debts/new/", debt.new, name="debt-new"),
+    path("debts/preview/", debt.preview, name="debt-preview"),
+    path("debts/<debt:pk>/", debt.detail, name="debt-detail"),
+    path("debts/<debt:pk>/edit/", debt.edit, name="debt-edit"),
+    path("debts/<debt:pk>/promote/", decisions.promote, name="debt-promote"),
+    path("debts/<debt:pk>/veto/", decisions.veto, name="debt-veto"),
+    path("debts/<debt:pk>/lift-veto/", decisions.lift_veto, name="debt-lift-veto"),
+    path("debts/<debt:pk>/accept/", decisions.accept, name="debt-accept"),
+    path("debts/<debt:pk>/pin/", decisions.pin, name="debt-pin"),
+    path("debts/<debt:pk>/resolve/", decisions.resolve, name="debt-resolve"),
+    path("debts/<debt:pk>/reopen/", decisions.reopen, name="debt-reopen"),
+    path("backlog/", backlog.mine, name="backlog"),
+    path("backlog/entries/<int:pk>/move/", backlog.move, name="backlog-move"),
+    path("backlog/entries/<int:pk>/start/", backlog.start, name="backlog-start"),
+    path("backlog/entries/<int:pk>/finish/", backlog.finish, name="backlog-finish"),
+    path("backlog/entries/<int:pk>/withdraw/", backlog.withdraw, name="backlog-withdraw"),
+    path("backlog/teams/<slug:slug>/", backlog.board, name="backlog-team"),
+    path("backlog/teams/<slug:slug>/iterations/new/", iterations.new, name="iteration-new"),
+    path("backlog/iterations/<int:pk>/", iterations.edit, name="iteration-edit"),
+    path("imports/", imports.start, name="import-list"),
+    path("imports/<int:pk>/", imports.detail, name="import-detail"),
+    path("imports/<int:pk>/columns/", imports.columns, name="import-columns"),
+    path("imports/<int:pk>/commit/", imports.commit, name="import-commit"),
+    path("imports/<int:pk>/cancel/", imports.cancel, name="import-cancel"),
+    path("runs/", runs.index, name="run-list"),
+    path("runs/start/", runs.start, name="run-start"),
+    path("runs/<int:pk>/", runs.detail, name="run-detail"),
+    path("runs/<int:pk>/cancel/", runs.cancel, name="run-cancel"),
+    path("services/", services.index, name="service-list"),
+    path("services/new/", services.new, name="service-new"),
+    path("services/<slug:slug>/", services.detail, name="service-detail"),
+    path("services/<slug:slug>/edit/", services.edit, name="service-edit"),
+    path("prices/", prices.index, name="price-list"),
+    path("prices/new/", prices.new, name="price-new"),
+    path("prices/<int:pk>/", prices.edit, name="price-edit"),
+    path("help/", help.index, name="help"),
+]
