@@ -6,4 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/", include("debtreg.api.urls")),
+    path("", include("debtreg.web.urls")),
 ]
+handler400 = "debtreg.web.errors.bad_request"
+handler403 = "debtreg.web.errors.not_allowed"
+handler404 = "debtreg.web.errors.not_found"
+handler500 = "debtreg.web.errors.server_error"
