@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import os
 import socket
 import sys
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, port: int, **options: Any) -> None:
+        # People read this terminal; the logs of the parts go into files.
+        logging.getLogger().setLevel("WARNING")
         self.port = port
         self.address = f"http://localhost:{port}/"
         grace = settings.STOP_GRACE_SECONDS + CLOSING_SECONDS
