@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from .words import known_words
+
 
 class IterationState(models.TextChoices):
     OPEN = "open", "Open"
@@ -33,6 +35,7 @@ class Iteration(models.Model):
     class Meta:
         ordering: ClassVar = ["team", "starts_on", "pk"]
         constraints: ClassVar = [
+            known_words("iteration", "state", IterationState.values),
             models.UniqueConstraint(
                 fields=["team", "name"],
                 name="iteration_name_once",
@@ -106,6 +109,7 @@ class BacklogEntry(models.Model):
         ordering: ClassVar = ["pk"]
         verbose_name_plural = "backlog entries"
         constraints: ClassVar = [
+            known_words("backlogentry", "state", EntryState.values),
             models.UniqueConstraint(
                 fields=["item"],
                 condition=Q(state__in=ACTIVE_STATES),

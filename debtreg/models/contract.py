@@ -8,6 +8,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from .words import known_words
+
 
 class Contract(models.Model):
     """An agreement on service levels, within a company or with a customer."""
@@ -78,6 +80,7 @@ class Guarantee(models.Model):
                 name="guarantee_once",
                 violation_error_message="The contract has this guarantee already.",
             ),
+            known_words("guarantee", "operator", ["", *Operator.values]),
             models.CheckConstraint(
                 name="guarantee_weight_in_range",
                 condition=Q(weight__gte=0, weight__lte=3),

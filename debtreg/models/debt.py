@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from .estimate import order_constraint, points, within
 from .price import AMOUNT_LIMIT, Grade, ImpactKind, money_point
+from .words import known_words
 
 
 class DebtStatus(models.TextChoices):
@@ -135,9 +136,9 @@ class DebtItem(models.Model):
                 condition=~Q(title=""),
                 violation_error_message="A debt item needs a title.",
             ),
-            models.CheckConstraint(
-                name="debtitem_status_known", condition=Q(status__in=DebtStatus.values)
-            ),
+            known_words("debtitem", "status", DebtStatus.values),
+            known_words("debtitem", "effort_unit", EffortUnit.values),
+            known_words("debtitem", "confidence", Confidence.values),
             models.CheckConstraint(
                 name="debtitem_effort_in_range",
                 condition=within("effort", 0, 1e6),
@@ -207,9 +208,8 @@ class DebtImpact(models.Model):
     class Meta:
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [
-            models.CheckConstraint(
-                name="debtimpact_kind_known", condition=Q(kind__in=ImpactKind.values)
-            ),
+            known_words("debtimpact", "kind", ImpactKind.values),
+            known_words("debtimpact", "grade", Grade.values),
             models.CheckConstraint(
                 name="debtimpact_frequency_in_range",
                 condition=within("frequency", 0, 1e15),

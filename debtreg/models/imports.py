@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from .job import Job
+from .words import known_words
 
 
 class LedgerSource(models.Model):
@@ -47,6 +48,10 @@ class LedgerImport(Job):
 
     class Meta(Job.Meta):
         abstract = False
+        constraints: ClassVar = [
+            *Job.Meta.constraints,
+            known_words("ledgerimport", "step", ImportStep.values),
+        ]
 
     def __str__(self) -> str:
         return f"import {self.pk} of {self.filename}"
@@ -116,7 +121,8 @@ class LedgerRow(models.Model):
     class Meta:
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["source", "key"], name="ledgerrow_once")
+            known_words("ledgerrow", "state", RowState.values),
+            models.UniqueConstraint(fields=["source", "key"], name="ledgerrow_once"),
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from .words import known_words
+
 # A job that has killed its worker this often is not tried again.
 MAX_ATTEMPTS = 5
 
@@ -86,6 +88,7 @@ class Job(models.Model):
     class Meta:
         abstract = True
         ordering: ClassVar = ["-pk"]
+        constraints: ClassVar = [known_words("%(class)s", "state", JobState.values)]
 
     @property
     def is_over(self) -> bool:

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from .words import known_words
+
 
 class Grade(models.TextChoices):
     """Where a number comes from, best first."""
@@ -75,6 +77,8 @@ class Price(models.Model):
     class Meta:
         ordering: ClassVar = ["service__slug", "kind"]
         constraints: ClassVar = [
+            known_words("price", "kind", [kind for kind, _ in PRICE_KINDS]),
+            known_words("price", "grade", Grade.values),
             models.UniqueConstraint(
                 fields=["service", "kind"],
                 name="price_once_per_service",
@@ -104,7 +108,8 @@ class Price(models.Model):
             models.CheckConstraint(
                 name="price_all_points",
                 condition=Q(low__isnull=False, likely__isnull=False, high__isnull=False),
-                violation_error_message="A price needs low, likely and high; one number is all three.",
+                violation_error_message="A price needs low, likely and high;"
+                " one number is all three.",
             ),
         ]
 

@@ -30,6 +30,7 @@ class ScoringRun(Job):
     class Meta(Job.Meta):
         abstract = False
         constraints: ClassVar = [
+            *Job.Meta.constraints,
             models.UniqueConstraint(
                 fields=["state"],
                 condition=Q(state=JobState.RUNNING),

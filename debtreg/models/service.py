@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from .words import known_words
+
 
 class Team(models.Model):
     """A team that owns services and works in iterations."""
@@ -78,10 +80,7 @@ class Service(models.Model):
                 condition=models.Q(requests_per_year__gte=0, requests_per_year__lte=1e15),
                 violation_error_message="Requests per year lie between 0 and 10^15.",
             ),
-            models.CheckConstraint(
-                name="service_criticality_known",
-                condition=models.Q(criticality__in=Criticality.values),
-            ),
+            known_words("service", "criticality", Criticality.values),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from .words import known_words
+
 
 class Role(models.TextChoices):
     MEMBER = "member", "Engineer"
@@ -29,9 +31,7 @@ class User(AbstractUser):
     teams = models.ManyToManyField("Team", related_name="members", blank=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(name="user_role_known", condition=models.Q(role__in=Role.values))
-        ]
+        constraints: ClassVar = [known_words("user", "role", Role.values)]
 
     @property
     def display_name(self) -> str:

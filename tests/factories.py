@@ -1,0 +1,149 @@
+"""Rows for tests: plain ones, valid as they come."""
+
+from decimal import Decimal
+from typing import Any
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from debtreg.models import (
+    BacklogEntry,
+    Contract,
+    DebtImpact,
+    DebtItem,
+    Guarantee,
+    ImpactKind,
+    Iteration,
+    Price,
+    Role,
+    ScoringRun,
+    Service,
+    Team,
+    User,
+)
+
+
+class TeamFactory(DjangoModelFactory):
+    slug = factory.Sequence(lambda n: f"team-{n}")
+    name = factory.LazyAttribute(lambda team: team.slug.title())
+    day_rate = Decimal(1600)
+
+    class Meta:
+        model = Team
+
+
+class ServiceFactory(DjangoModelFactory):
+    slug = factory.Sequence(lambda n: f"service-{n}")
+    name = factory.LazyAttribute(lambda service: service.slug.title())
+    team = factory.SubFactory(TeamFactory)
+
+    class Meta:
+        model = Service
+
+
+class PriceFactory(DjangoModelFactory):
+    """price: one number for all three points."""
+
+    kind = ImpactKind.TOIL
+    low = likely = high = factory.SelfAttribute("price")
+
+    class Meta:
+        model = Price
+
+    class Params:
+        price = Decimal(200)
+
+
+class GuaranteeFactory(DjangoModelFactory):
+    contract = factory.LazyFunction(
+        lambda: Contract.objects.create(reference=f"SLA-{Contract.objects.count() + 1}")
+    )
+    metric = "p99_response_time"
+    target_text = "≤300ms"
+
+    class Meta:
+        model = Guarantee
+
+
+class DebtItemFactory(DjangoModelFactory):
+    """effort: one number for all three points; impacts: a list of columns of DebtImpact."""
+
+    title = factory.Sequence(lambda n: f"debt {n}")
+    service = factory.SubFactory(ServiceFactory)
+    team = factory.LazyAttribute(lambda item: item.service and item.service.team)
+    effort_low = effort_likely = effort_high = factory.SelfAttribute("effort")
+
+    class Meta:
+        model = DebtItem
+        skip_postgeneration_save = True
+
+    class Params:
+        effort = 3.0
+
+    @factory.post_generation
+    def impacts(item: DebtItem, create: bool, extracted: Any, **_: Any) -> None:
+        for values in extracted or ():
+            DebtImpact.objects.create(item=item, **values)
+
+
+class IterationFactory(DjangoModelFactory):
+    team = factory.SubFactory(TeamFactory)
+    name = factory.Sequence(lambda n: f"Sprint {n}")
+    starts_on = factory.LazyFunction(timezone.localdate)
+    ends_on = factory.SelfAttribute("starts_on")
+    capacity_days = Decimal(10)
+
+    class Meta:
+        model = Iteration
+
+
+class BacklogEntryFactory(DjangoModelFactory):
+    item = factory.SubFactory(DebtItemFactory)
+    team = factory.SelfAttribute("item.team")
+    repair_days = Decimal(3)
+    policy_version = 1
+
+    class Meta:
+        model = BacklogEntry
+
+
+class ScoringRunFactory(DjangoModelFactory):
+    class Meta:
+        model = ScoringRun
+
+
+class UserFactory(DjangoModelFactory):
+    username = factory.Sequence(lambda n: f"user-{n}")
+    role = Role.MEMBER
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    @factory.post_generation
+    def teams(user: User, create: bool, extracted: Any, **_: Any) -> None:
+        user.teams.set(extracted or ())
+
+
+def toil(hours: float = 72, **columns: Any) -> dict[str, Any]:
+    """An impact of so many hours a year."""
+    return {
+        "kind": ImpactKind.TOIL,
+        "frequency_low": hours,
+        "frequency_likely": hours,
+        "frequency_high": hours,
+        **columns,
+    }
+
+
+def stated(amount: float, **columns: Any) -> dict[str, Any]:
+    """An impact that costs so much money a year."""
+    price = Decimal(str(amount))
+    return {
+        "kind": ImpactKind.STATED,
+        "unit_price_low": price,
+        "unit_price_likely": price,
+        "unit_price_high": price,
+        **columns,
+    }
