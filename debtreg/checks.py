@@ -14,14 +14,15 @@ NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly"}
 def beat_entries(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """Every task by the clock is scheduled, and every scheduled task exists."""
     scheduled = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
-    return [
+    found: list[CheckMessage] = [
         Error(
             f"The beat schedule has no entry for {task}.",
             hint="Add one in debtreg/celery.py.",
             id="debtreg.E001",
         )
         for task in sorted(NEEDED - scheduled)
-    ] + [
+    ]
+    found += [
         Error(
             f"The beat schedule names {task}, which is no task.",
             hint="Define it in debtreg/tasks.py.",
@@ -30,6 +31,7 @@ def beat_entries(app_configs: Any, **_: Any) -> list[CheckMessage]:
         for task in sorted(scheduled)
         if not _exists(task)
     ]
+    return found
 
 
 def _exists(task: str) -> bool:

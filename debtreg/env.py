@@ -13,7 +13,7 @@ YES = {"1", "true", "yes", "on"}
 NO = {"0", "false", "no", "off"}
 
 
-class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no types
+class Env(environ.FileAwareEnv):
     """`NAME` from the environment, or from the file that `NAME_FILE` names.
 
     A wrong value is noted and its default goes on, so that `stop_if_wrong` can name all of them.
@@ -84,10 +84,10 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # the package has no typ
         if found.get("ENGINE", "").rpartition(".")[2] not in ("sqlite3", "postgresql"):
             # Not shown: the URL holds a password.
             self.wrong(name, "is not a URL of sqlite:///FILE or postgres://USER:PASSWORD@HOST/NAME")
-            return self.db_url_config(default)  # type: ignore[no-any-return]
+            return self.db_url_config(default)
         # A socket's folder, as libpq spells it: postgres://USER@/NAME?host=/run/postgresql
         found["HOST"] = found.get("OPTIONS", {}).pop("host", found["HOST"])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def folder(self, name: str, default: Path) -> Path:
         """A folder that can be written; made if it is not there."""

@@ -148,7 +148,7 @@ def _migrations() -> str:
 
 
 def _redis() -> redis.Redis:
-    return _client(settings.REDIS_URL)
+    return _client(str(settings.REDIS_URL))
 
 
 @functools.cache

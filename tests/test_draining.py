@@ -80,7 +80,10 @@ def test_a_worker_outlives_a_restart_of_its_broker(
 
     def start_broker():
         return processes.Process(
-            *command, env=dict(os.environ), log=tmp_path / "broker.log", ready="eady to accept connections"
+            *command,
+            env=dict(os.environ),
+            log=tmp_path / "broker.log",
+            ready="eady to accept connections",
         )
 
     broker = start_broker()

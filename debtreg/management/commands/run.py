@@ -159,7 +159,7 @@ def _python(module: str) -> list[str]:
 
 def _pings() -> bool:
     try:
-        return bool(redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2).ping())
+        return bool(redis.Redis.from_url(str(settings.REDIS_URL), socket_timeout=2).ping())
     except redis.RedisError:
         return False
 
