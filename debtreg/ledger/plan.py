@@ -1,0 +1,182 @@
+"""Which sheets of a file are read, and how: the guess, corrected by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from . import body, headers
+from .body import Body
+from .cells import ROW_LIMIT
+from .errors import LedgerRefused
+from .findings import sentence
+from .headers import Header, HeaderColumn
+from .sheets import Sheet
+
+# Sheet -> column index (0 is A) -> one of FIELDS, or None for none.
+Corrections = Mapping[str, Mapping[int, str | None]]
+_SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column as it will be read. `unit` is what its header gives to bare numbers, as written."""
+
+    index: int
+    letter: str
+    header: str
+    field: str | None
+    unit: str
+    warnings: tuple[str, ...]
+    messages: tuple[str, ...]
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetInfo:
+    """A sheet of the file. `why` it is not imported: sheet_hidden, sheet_without_title, not_chosen.
+
+    rows : debts and rows that wait below a header, else lines with content
+    """
+
+    name: str
+    hidden: bool
+    imported: bool
+    why: str
+    message: str
+    rows: int
+    header_row: int | None
+    columns: tuple[ColumnInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Workbook:
+    """What a file holds, for choosing sheets and correcting columns before it is read."""
+
+    sheets: tuple[SheetInfo, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A sheet and what is to be done with it."""
+
+    sheet: Sheet
+    header: Header | None
+    body: Body | None
+    imported: bool
+    why: str
+
+    @property
+    def rows(self) -> int:
+        return len(self.body.rows) if self.body else self.sheet.count
+
+    def info(self) -> SheetInfo:
+        header = self.header
+        return SheetInfo(
+            name=self.sheet.name,
+            hidden=self.sheet.hidden,
+            imported=self.imported,
+            why=self.why,
+            message=sentence(self.why, self.sheet.name) if self.why in _SHEET_KINDS else "",
+            rows=self.rows,
+            header_row=header.row if header else None,
+            columns=tuple(_column_info(self.sheet, header, c) for c in header.columns)
+            if header
+            else (),
+        )
+
+
+_SHEET_KINDS = ("sheet_hidden", "sheet_without_title")
+
+
+def _column_info(sheet: Sheet, header: Header, column: HeaderColumn) -> ColumnInfo:
+    samples: dict[str, None] = {}
+    if column.index in sheet.columns:
+        cells = sheet.columns[column.index]
+        for code in cells.head(header.first_data + 100)[header.first_data :]:
+            if code >= 0 and len(samples) < _SAMPLES:
+                samples.setdefault(" ".join(cells.texts[code].split())[:80])
+    name = headers.label(column)
+    return ColumnInfo(
+        index=column.index,
+        letter=headers.letters(column.index),
+        header=column.header,
+        field=column.field,
+        unit=", ".join(dict.fromkeys(column.units)),
+        warnings=tuple(column.warnings),
+        messages=tuple(
+            sentence(kind, name, " or ".join(column.may_be)) for kind in column.warnings
+        ),
+        samples=tuple(sample for sample in samples if sample),
+    )
+
+
+def make(
+    opened: Sequence[Sheet],
+    filename: str,
+    mapping: Corrections | None,
+    chosen: Sequence[str] | None,
+) -> list[Plan]:
+    """Which sheets are read, and how. Raises LedgerRefused where that leaves nothing."""
+    plans = []
+    for sheet in opened:
+        corrected = {int(i): name for i, name in (mapping or {}).get(sheet.name, {}).items()}
+        header = headers.find(sheet, corrected)
+        if header and not header.column("title"):
+            header = None
+        why = ""
+        if chosen is not None and sheet.name not in chosen:
+            why = "sheet_hidden" if sheet.hidden else "not_chosen"
+        elif chosen is None and sheet.hidden:
+            why = "sheet_hidden"
+        elif header is None:
+            why = "sheet_without_title"
+        plans.append(Plan(sheet, header, None, not why, why))
+    _check(plans, filename)
+    for plan in plans:
+        if plan.header:
+            plan.body = body.read(plan.sheet, plan.header)
+            _drop_empty_columns(plan.body)
+    if not any(plan.rows for plan in plans if plan.imported):
+        rows = ", ".join(str(p.header.row) for p in plans if p.imported and p.header)
+        raise LedgerRefused(
+            "no_rows",
+            f"{filename} has a header in row {rows} and no debt below it.",
+            "Check that it is the right file, and that the rows stand below the header.",
+        )
+    return plans
+
+
+def _check(plans: Sequence[Plan], filename: str) -> None:
+    ledgers = [plan for plan in plans if plan.imported]
+    if not ledgers:
+        unseen = [p.sheet.name for p in plans if p.header]
+        if unseen:
+            raise LedgerRefused(
+                "not_a_ledger",
+                f"No sheet that was chosen in {filename} has a title column; "
+                f"{', '.join(f'“{name}”' for name in unseen)} has one and is hidden or not chosen.",
+                "Choose that sheet.",
+            )
+        raise LedgerRefused(
+            "not_a_ledger",
+            f"{filename} has no title column: none of its first {headers.SEARCHED_ROWS} rows "
+            "names one.",
+            "Call the column that says what each debt is “Title” or “标题”, or choose it by hand.",
+        )
+    count = sum(plan.sheet.count - plan.header.first_data for plan in ledgers if plan.header)
+    if count > ROW_LIMIT:
+        raise LedgerRefused(
+            "too_many_rows",
+            f"{filename} has {count:,} rows; one ledger may have {ROW_LIMIT:,}.",
+            "Divide it into several files; nothing of this one was taken.",
+        )
+
+
+def _drop_empty_columns(part: Body) -> None:
+    """Columns without a header count only where a debt has a value in them."""
+    part.header.columns = [
+        column
+        for column in part.header.columns
+        if column.header or column.field or part.cells(column).filled.any()
+    ]

@@ -1,0 +1,294 @@
+"""File -> sheets of cells. Refuses first what is not what its name says, and what would explode."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import cells, text
+from .errors import LedgerRefused
+from .sheets import Column, NoValue, Sheet, column_of
+
+Progress = Callable[[str, int, int], None]
+
+KINDS = {
+    ".xlsx": "xlsx", ".xlsm": "xlsx", ".xlsb": "xlsb", ".xls": "xls", ".ods": "ods",
+    ".csv": "text", ".tsv": "text", ".txt": "text", ".md": "text",
+}  # fmt: skip
+NAMES = {
+    "xlsx": "an Excel workbook (.xlsx)",
+    "xlsb": "a binary Excel workbook (.xlsb)",
+    "xls": "an old Excel workbook (.xls)",
+    "ods": "an OpenDocument spreadsheet (.ods)",
+    "text": "a text file",
+}
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_SIGNATURES = {
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"PK\x05\x06": "an empty ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a": "a RAR archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x7fELF": "a program",
+    b"MZ\x90\x00": "a Windows program",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"PAR1": "a Parquet file",
+    b"{\\rtf": "an RTF document",
+}
+_MARKUP = {
+    b"<!doctype html": "an HTML page",
+    b"<html": "an HTML page",
+    b"<head": "an HTML page",
+    b"<meta": "an HTML page",
+    b"<table": "an HTML page",
+    b"<?xml": "an XML file",
+}
+
+
+def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
+    """Every sheet of the file, hidden ones too. Raises LedgerRefused."""
+    extension = Path(filename).suffix.lower()
+    size = path.stat().st_size
+    if not size:
+        raise LedgerRefused(
+            "empty_file",
+            f"{filename} is empty: 0 bytes.",
+            "Save the ledger again and check that the file has grown.",
+        )
+    kind = KINDS.get(extension)
+    found, name = _content(path)
+    if kind is None:
+        raise LedgerRefused(
+            "wrong_format",
+            f"{filename} is {name or 'of an unknown kind'}; ledgers are "
+            f"{', '.join(sorted(KINDS))} files.",
+            "Save the ledger as .xlsx or as CSV (UTF-8).",
+        )
+    if kind != found:
+        if name is None:
+            raise LedgerRefused(
+                "corrupt_file",
+                f"{filename} cannot be opened: it does not start like {NAMES[kind]}.",
+                "Save it again in the program that it comes from.",
+            )
+        raise LedgerRefused(
+            "wrong_format",
+            f"{filename} is called {extension} and is {name}.",
+            "Save the ledger as .xlsx or as CSV (UTF-8), with the ending that the program gives.",
+        )
+    if kind == "text":
+        sheets = text.read(path, filename, progress)
+    else:
+        sheets = _workbook(path, filename, kind, progress)
+    if not any(sheet.count for sheet in sheets):
+        raise LedgerRefused(
+            "empty_file",
+            f"{filename} has no content: {len(sheets)} sheets without a single cell.",
+            "Check that it is the right file, and save the ledger again.",
+        )
+    return sheets
+
+
+def _content(path: Path) -> tuple[str | None, str | None]:
+    """The kind of file by its content, and its name for people; both None if nothing is known."""
+    with path.open("rb") as file:
+        head = file.read(8192)
+    if head.startswith(_ZIP):
+        return _archive(path)
+    if head.startswith(_OLE):
+        return _compound(path)
+    for signature, name in _SIGNATURES.items():
+        if head.startswith(signature):
+            return None, name
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for signature, name in _MARKUP.items():
+        if start.startswith(signature):
+            return None, name
+    # BIFF without a container, as Excel wrote up to version 4.
+    if head[:2] in (b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08"):
+        return "xls", NAMES["xls"]
+    return ("text", NAMES["text"]) if text.looks_like_text(head) else (None, None)
+
+
+def _archive(path: Path) -> tuple[str | None, str | None]:
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            members = {info.filename.lower().lstrip("/"): info for info in archive.infolist()}
+            if "xl/workbook.xml" in members:
+                return "xlsx", NAMES["xlsx"]
+            if "xl/workbook.bin" in members:
+                return "xlsb", NAMES["xlsb"]
+            if "mimetype" in members and members["mimetype"].compress_size < 200:
+                mimetype = b"".join(cells.inflate(file, members["mimetype"]))
+                if mimetype.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
+                    return "ods", NAMES["ods"]
+            if any(name.startswith("word/") for name in members):
+                return None, "a Word document (.docx)"
+            if any(name.startswith("ppt/") for name in members):
+                return None, "a PowerPoint file (.pptx)"
+            return None, "a ZIP archive"
+    except cells.Refused:
+        return None, "a ZIP archive with a password"
+    except Exception:  # whatever a broken directory makes zipfile raise
+        return None, None
+
+
+def _compound(path: Path) -> tuple[str | None, str | None]:
+    """What an OLE compound file holds, by the names in its directory, wherever that lies."""
+    names = {
+        "EncryptedPackage": (None, "an Excel workbook that is encrypted with a password"),
+        "WordDocument": (None, "an old Word document (.doc)"),
+        "PowerPoint Document": (None, "an old PowerPoint file (.ppt)"),
+        "Workbook": ("xls", NAMES["xls"]),
+        "Book": ("xls", NAMES["xls"]),
+    }
+    seen = set()
+    left = b""
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            seen |= {name for name in names if name.encode("utf-16-le") in left + piece}
+            left = piece[-64:]
+    return next((names[name] for name in names if name in seen), (None, None))
+
+
+def _workbook(path: Path, filename: str, kind: str, progress: Progress) -> list[Sheet]:
+    # An xlsx on which the reader dies is tried once more with its cells moved closer together.
+    for mode in ["as it is", "closer"] if kind == "xlsx" else ["as it is"]:
+        sheets = _read_in_process(path, filename, kind, mode, progress)
+        if sheets is not None:
+            return sheets
+    raise LedgerRefused(
+        "unpacks_too_big",
+        f"{filename} cannot be read within {cells.MEMORY_LIMIT >> 30} GB of memory and "
+        f"{cells.CPU_LIMIT_S} seconds.",
+        "Delete the rows and columns outside of the ledger, or save it as CSV (UTF-8).",
+    )
+
+
+def _read_in_process(
+    path: Path, filename: str, kind: str, mode: str, progress: Progress
+) -> list[Sheet] | None:
+    """The sheets as cells.py reads them; None if that process died."""
+    sheets: list[Sheet] = []
+    marks: list[tuple[Sheet, cells.Marks]] = []
+    command = [sys.executable, "-P", cells.__file__, str(path), kind, mode]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        out = process.stdout
+        if out is None:
+            return None
+        try:
+            while True:
+                try:
+                    what, *facts = _Unpickler(out).load()
+                except (EOFError, pickle.UnpicklingError):
+                    return None
+                if what == "done":
+                    break
+                if what == "refused":
+                    raise LedgerRefused(*facts)
+                if what == "broken":
+                    raise _broken(filename, kind, *facts)
+                if what == "progress":
+                    progress(*facts)
+                elif what == "sheet":
+                    sheets.append(_sheet(facts[0]))
+                    marks.append((sheets[-1], facts[0]["marks"]))
+                else:
+                    position, values, chunks = facts
+                    sheets[-1].columns[position] = column_of(values, chunks)
+        finally:
+            process.kill()
+    for sheet, found in marks:
+        _put_marks(sheet, found)
+        _put_in_order(sheet)
+        sheet.columns = dict(sorted(sheet.columns.items()))
+    return sheets
+
+
+class _Unpickler(pickle.Unpickler):
+    """Started as a script, cells.py calls itself __main__."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "__main__":
+            return getattr(cells, name)
+        return super().find_class(module, name)
+
+
+def _broken(filename: str, kind: str, error: str, detail: str) -> LedgerRefused:
+    if "password" in f"{error} {detail}".lower():
+        return LedgerRefused(
+            "corrupt_file",
+            f"{filename} is protected by a password.",
+            "Remove the password in the spreadsheet program, save it, and import it again.",
+        )
+    return LedgerRefused(
+        "corrupt_file",
+        f"{filename} cannot be opened as {NAMES[kind]}: {detail[:200] or error}.",
+        "Open it in a spreadsheet program, save it again, and import that.",
+    )
+
+
+def _sheet(facts: dict[str, Any]) -> Sheet:
+    rows = np.array(facts["rows"], dtype=np.int64)
+    found: cells.Marks = facts["marks"]
+    hidden_rows = np.zeros(len(rows), dtype=bool)
+    if found.hidden:
+        first, last = np.array(sorted(found.hidden), dtype=np.int64).T
+        at = np.searchsorted(first, rows, side="right") - 1
+        hidden_rows = (at >= 0) & (rows <= last[at])
+    return Sheet(
+        name=facts["name"],
+        rows=rows,
+        columns={},
+        count=facts["count"],
+        hidden=facts["hidden"],
+        hidden_rows=hidden_rows,
+        merged=found.merged,
+        date1904=facts["date1904"],
+    )
+
+
+def _put_marks(sheet: Sheet, found: cells.Marks) -> None:
+    """Put a NoValue where the parser gave a blank for an error or a formula without result."""
+    places: dict[int, dict[int, NoValue]] = {}
+    for kind, listed in (("formula_without_value", found.no_result), ("error_value", found.errors)):
+        for row, column, shown in listed:
+            places.setdefault(column - 1, {})[row] = NoValue(kind, shown)
+    at = {line: index for index, line in enumerate(sheet.rows.tolist())} if places else {}
+    for position, by_row in places.items():
+        target = sheet.columns.setdefault(position, Column([], [], [], []))
+        codes = sheet.codes(position)
+        code = {value: len(target.values) + n for n, value in enumerate(set(by_row.values()))}
+        for line, value in by_row.items():
+            if line in at:  # else beyond the row limit
+                codes[at[line]] = code[value]
+        target.values += code
+        target.texts += [value.text for value in code]
+        target.dirty += [False] * len(code) if target.dirty else []
+        target.chunks = [(0, codes)]
+
+
+def _put_in_order(sheet: Sheet) -> None:
+    if np.all(sheet.rows[1:] > sheet.rows[:-1]):
+        return
+    order = np.argsort(sheet.rows, kind="stable")
+    for position, column in sheet.columns.items():
+        column.chunks = [(0, sheet.codes(position)[order])]
+    sheet.rows = sheet.rows[order]
+    if sheet.hidden_rows is not None:
+        sheet.hidden_rows = sheet.hidden_rows[order]
