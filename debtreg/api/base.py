@@ -115,9 +115,10 @@ class CatalogViewSet(
         values = dict(serializer.validated_data)
         if row.pk and not getattr(serializer, "partial", False):
             # PUT says all of it: what is left out goes back to its default.
+            columns = {column.name: column for column in row._meta.concrete_fields}
             for field in cast(serializers.Serializer, serializer)._writable_fields:
-                if field.source not in values and not field.required:
-                    values[field.source] = row._meta.get_field(field.source).get_default()
+                if field.source in columns and not field.required:
+                    values.setdefault(field.source, columns[field.source].get_default())
         for name, value in values.items():
             setattr(row, name, value)
         return catalog.save(obj=row, by=self.user)

@@ -439,7 +439,7 @@ class DebtViewSet(ItemListViewSet):
         debt.veto(pk=self.pk, **_decision(request), by=self.user)
         return self.answer(self.pk)
 
-    @extend_schema(responses=DebtSerializer)
+    @extend_schema(responses={200: DebtSerializer})
     @veto.mapping.delete
     def lift_veto(self, request: Request, key: str) -> Response:
         """Let the item be promoted again."""
@@ -455,7 +455,7 @@ class DebtViewSet(ItemListViewSet):
         debt.pin(pk=self.pk, pinned=sent.validated_data.get("pinned", True), by=self.user)
         return self.answer(self.pk)
 
-    @extend_schema(responses=DebtSerializer)
+    @extend_schema(responses={200: DebtSerializer})
     @pin.mapping.delete
     def unpin(self, request: Request, key: str) -> Response:
         """Let the item's ROI decide again."""
@@ -469,7 +469,7 @@ class DebtViewSet(ItemListViewSet):
         debt.accept(pk=self.pk, **_decision(request), by=self.user)
         return self.answer(self.pk)
 
-    @extend_schema(responses=DebtSerializer)
+    @extend_schema(responses={200: DebtSerializer})
     @accept.mapping.delete
     def reopen(self, request: Request, key: str) -> Response:
         """Put the item back among the open ones."""

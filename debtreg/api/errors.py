@@ -91,7 +91,7 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
         if header := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = header
         return response
-    return _unexpected(error, context["request"])
+    return _unexpected(error, context["request"]._request)
 
 
 def _translated(error: Exception) -> Exception:

@@ -73,7 +73,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["results", "next", "previous"],
             "properties": {
-                "results": {"type": "array", "items": schema},
+                "results": schema,
                 "next": {**address, "description": "The page after this one."},
                 "previous": {**address, "description": "The page before this one."},
             },
