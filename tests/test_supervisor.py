@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -282,3 +283,26 @@ def test_a_port_that_is_taken_is_named_with_another_to_try(tmp_path):
         f"CommandError: PORT {port} cannot be used: Address already in use. "
         f"Try another one: `make demo PORT={port + 1}`."
     )
+
+
+def test_the_demo_fills_itself_once_and_ends_with_what_to_look_at(var):
+    def debts():
+        with closing(sqlite3.connect(var / "debtreg.sqlite3")) as database:
+            tables = ("debtreg_debtitem", "debtreg_score", "debtreg_scoringrun")
+            return [
+                database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
+            ]
+
+    with started(var, "demo") as process:
+        process.until_says("/api/docs/")
+        assert "The ledger of 217 debts" in process.output
+        assert "Log in as admin, engineer, owner, sre, compliance, director." in process.output
+        process.child.send_signal(signal.SIGINT)
+        assert process.child.wait(60) == 0
+    # It waited for the first run, so that there is a ranking to look at.
+    assert debts() == [217, 217, 1]
+
+    with started(var, "demo") as process:
+        process.until_says("/api/docs/")
+        assert "The ledger of 217 debts" not in process.output
+    assert debts() == [217, 217, 1]
