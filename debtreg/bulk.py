@@ -8,7 +8,8 @@ of a score are words of a closed list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -56,23 +57,33 @@ def _read_copy(sql: str, kinds: dict[str, str], params: Sequence[Any]) -> pd.Dat
         wire += [(f"_width_{name}", ">i4"), (name, _READ[kind][0])]
     record = np.dtype(wire)
     data = bytearray()
-    with connection.cursor() as cursor:
-        statement = f"COPY ({sql}) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(statement, list(params) or None) as copy:
-            for piece in copy:
-                data += piece
+    with _copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", params) as copy:
+        for piece in copy:
+            data += piece
     size = len(data) - len(SIGNATURE) - len(TRAILER)
-    if size % record.itemsize:
-        raise ValueError("The SELECT yields a NULL or a column that is not 8 bytes wide.")
     rows = np.frombuffer(data, record, count=size // record.itemsize, offset=len(SIGNATURE))
+    # A row of another width moves all that follow, so that they no longer begin with the count.
+    if size % record.itemsize or (rows["_fields"] != len(kinds)).any():
+        raise ValueError("The SELECT yields a NULL or a column that is not 8 bytes wide.")
     return pd.DataFrame({name: rows[name].astype(_READ[kind][1]) for name, kind in kinds.items()})
+
+
+@contextmanager
+def _copy(statement: str, params: Sequence[Any] = ()) -> Iterator[Any]:
+    """psycopg's COPY with Django's errors: Django wraps those of execute() only."""
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(statement, list(params) or None) as copy,
+    ):
+        yield copy
 
 
 def write(table: str, frame: pd.DataFrame, kinds: dict[str, str]) -> None:
     """Append the frame's columns to a table; NaN, NaT and None become NULL.
 
-    kinds : column name -> "int", "smallint", "integer", "float", "bool", "money" (two places),
-        "time" (aware datetimes), "word" (short text of few different values)
+    kinds : column name -> "int", "smallint", "integer", "float", "bool" (never unknown), "money"
+        (two places), "time" (aware datetimes), "word" (short text of few different values)
     """
     for start in range(0, len(frame), ROWS_AT_A_TIME):
         part = frame.iloc[start : start + ROWS_AT_A_TIME]
@@ -94,16 +105,16 @@ def write_rows(
     types : PostgreSQL's type of each column; needed where a value alone does not tell.
     """
     names = ", ".join(connection.ops.quote_name(name) for name in columns)
+    if is_postgres():
+        with _copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            if types:
+                copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+        return
+    marks = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
-        if is_postgres():
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                if types:
-                    copy.set_types(types)
-                for row in rows:
-                    copy.write_row(row)
-        else:
-            marks = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
 
 
 def update_rows(
@@ -156,10 +167,7 @@ def _plain(column: pd.Series[Any], kind: str) -> list[Any]:
 
 def _write_copy(table: str, frame: pd.DataFrame, kinds: dict[str, str]) -> None:
     names = ", ".join(connection.ops.quote_name(name) for name in kinds)
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
+    with _copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.write(SIGNATURE)
         copy.write(encode(frame, kinds))
         copy.write(TRAILER)
