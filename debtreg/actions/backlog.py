@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
 from debtreg import frames
-from debtreg.actions import audit, rights
+from debtreg.actions import audit, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
     ACTIVE_STATES,
@@ -21,6 +23,7 @@ from debtreg.models import (
     Iteration,
     IterationState,
     ScoringPolicy,
+    Team,
     User,
 )
 
@@ -123,6 +126,76 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
     _close(entry, EntryState.WITHDRAWN, reason.strip() or "Taken back by hand.")
     audit.record("backlog.withdraw", entry.item, by=by, new={"reason": reason})
     return entry
+
+
+# --- By plan --------------------------------------------------------------------------------------
+
+
+def plan(*, team: Team | None = None) -> list[dict[str, Any]]:
+    """What a run would change in the backlogs now, of one team or of all: nothing is changed.
+
+    Each: {change: add | change | withdraw, debt, title, team, iteration, iteration_before, state,
+    roi, marginal_roi, reason, displaced}; iterations by key, None for none.
+    """
+    return _described(promotion.of_published()[1], team)
+
+
+@transaction.atomic
+def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, Any]]:
+    """Make the changes of `plan` and return them."""
+    rights.check(by, "debt.decide", team)
+    frame, proposed = promotion.of_published()
+    if team is not None:
+        proposed = promotion.of_team(proposed, team.pk)
+    changes = _described(proposed, None)
+    promotion.apply(proposed, frame, run_id=None, team_id=team.pk if team else None)
+    audit.record(
+        "backlog.apply_plan",
+        team.slug if team else "all teams",
+        by=by,
+        kind="backlog",
+        new={"changes": len(changes)},
+    )
+    return changes
+
+
+def _described(proposed: promotion.Plan, team: Team | None) -> list[dict[str, Any]]:
+    if team is not None:
+        proposed = promotion.of_team(proposed, team.pk)
+    parts = {"add": proposed.added, "change": proposed.changed, "withdraw": proposed.withdrawn}
+    pks = {int(pk) for part in parts.values() for pk in part["item_id"]}
+    items = DebtItem.objects.select_related("team").in_bulk(pks)
+    before = dict(
+        BacklogEntry.objects.active().filter(item__in=pks).values_list("item_id", "iteration_id")
+    )
+    return [
+        {
+            "change": change,
+            "debt": items[row["item_id"]].key,
+            "title": items[row["item_id"]].title,
+            "team": getattr(items[row["item_id"]].team, "slug", None),
+            "iteration": _key(row.get("iteration_id")),
+            "iteration_before": before.get(row["item_id"]),
+            "state": row.get("state", EntryState.WITHDRAWN),
+            "roi": _known(row.get("roi")),
+            "marginal_roi": _known(row.get("marginal_roi")),
+            "reason": row["reason"],
+            "displaced": json.loads(row.get("displaced") or "[]"),
+        }
+        for change, part in parts.items()
+        for row in part.to_dict("records")
+    ]
+
+
+def _key(value: Any) -> int | None:
+    return None if value is None or value == promotion.NONE else int(value)
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+# --- With the item --------------------------------------------------------------------------------
 
 
 def follow(item: DebtItem) -> None:

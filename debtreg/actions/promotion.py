@@ -15,14 +15,18 @@ import scoring
 from debtreg import bulk, frames
 from debtreg.models import (
     BacklogEntry,
+    DebtItem,
     EntryState,
     Iteration,
     IterationState,
     Prerequisite,
+    Score,
 )
 
 ENTRIES = BacklogEntry._meta.db_table
 NONE = -1
+# What planning the iterations may take of a run.
+PLANNING_SECONDS = 20.0
 _ENTRY_COLUMNS = [
     "pk",
     "item_id",
@@ -83,7 +87,34 @@ def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
     )
 
 
-def apply(plan: Plan, frame: pd.DataFrame, *, run_id: int | None) -> tuple[int, int]:
+def of_published() -> tuple[pd.DataFrame, Plan]:
+    """A plan from the scores as they are published, without a run; and the frame it is made of.
+
+    Only what may be in a backlog is looked at, and what that needs first.
+    """
+    catalog = frames.Catalog.read()
+    pks = set(BacklogEntry.objects.active().values_list("item_id", flat=True))
+    pks |= set(Score.objects.filter(is_open=True, promotes=True).values_list("item_id", flat=True))
+    pks |= set(DebtItem.objects.open().filter(pinned=True).values_list("pk", flat=True))
+    pks |= set(Prerequisite.objects.values_list("needs_id", flat=True))
+    condition, params = frames.among("d.id", sorted(pks))
+    items = frames.read_items(f"{condition} AND d.status <> 'done'", params)
+    condition, params = frames.among("i.item_id", items["item_id"].tolist())
+    frame = frames.score(items, frames.read_impacts(condition, params), catalog)
+    return frame, propose(frame, catalog.policy)
+
+
+def of_team(plan: Plan, team_id: int) -> Plan:
+    """The part of a plan that concerns one team's backlog."""
+    added, changed, withdrawn = (
+        part[part["team_id"] == team_id] for part in (plan.added, plan.changed, plan.withdrawn)
+    )
+    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+
+
+def apply(
+    plan: Plan, frame: pd.DataFrame, *, run_id: int | None, team_id: int | None = None
+) -> tuple[int, int]:
     """Write a plan in the caller's transaction; returns how many entries came and went.
 
     Iterations are locked first, so that nobody fills them meanwhile. Where people have moved
@@ -93,6 +124,7 @@ def apply(plan: Plan, frame: pd.DataFrame, *, run_id: int | None) -> tuple[int, 
     list(Iteration.objects.select_for_update().filter(state=IterationState.OPEN).order_by("pk"))
     if _basis(_entries(), _iterations()) != plan.basis:
         plan = propose(frame, plan.policy)
+        plan = of_team(plan, team_id) if team_id else plan
     plan = _without_edited(plan, frame)
     now = timezone.now()
     if len(plan.withdrawn):
@@ -262,7 +294,7 @@ def _half_days(days: pd.Series[float]) -> pd.Series[float]:
 def _reasons(rows: pd.DataFrame, codes: np.ndarray[Any, Any], policy: scoring.Policy) -> list[str]:
     threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
     texts = {
-        "started": "In progress.",
+        "started": "In progress. Its ROI is {roi}.",
         "above": "ROI {roi} is above {threshold}.",
         "bundle": "Repaired together with the others of its group it returns {roi},"
         " which is above {threshold}.",
@@ -291,13 +323,84 @@ def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame)
     """Give each entry its iteration and state; what fits nowhere is unscheduled."""
     placed = wanted.copy()
     placed["displaced"] = "[]"
-    placed["iteration_id"] = NONE
-    placed["state"] = np.where(
-        placed["started"],
-        EntryState.STARTED,
-        np.where(placed["iteration_id"] == NONE, EntryState.UNSCHEDULED, EntryState.PLANNED),
-    )
+    placed["state"] = np.where(placed["started"], EntryState.STARTED, EntryState.UNSCHEDULED)
+    free = ~placed["started"]
+    placed.loc[free & placed["repair_days"].isna(), "iteration_id"] = NONE
+    free &= placed["repair_days"].notna()
+    slots = _slots(placed, iterations)
+    entries = placed.loc[free, ["item_id", "team_id", "benefit", "pinned", "iteration_id"]]
+    entries["days"] = placed.loc[free, "repair_days"]
+    # An iteration that is closed, over or another team's holds no plan.
+    pairs = set(zip(slots["iteration_id"], slots["team_id"], strict=True))
+    there = [
+        pair in pairs for pair in zip(entries["iteration_id"], entries["team_id"], strict=True)
+    ]
+    entries["iteration_id"] = entries["iteration_id"].where(there, NONE)
+    plan = scoring.assign(entries, slots, needs, seconds=PLANNING_SECONDS)
+    found = plan.entries.set_index(entries.index)
+    placed.loc[free, "iteration_id"] = found["iteration_id"]
+    in_one = free & (placed["iteration_id"] != NONE)
+    placed.loc[in_one, "state"] = EntryState.PLANNED
+    out = found["displaced_id"]
+    displaced = [f'["DEBT-{item}"]' if item != NONE else "[]" for item in out]
+    placed.loc[free, "displaced"] = displaced
+    placed.loc[free, "reason"] += _place_reasons(placed[free], found, iterations)
     return placed
+
+
+def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
+    """The open iterations as scoring.assign takes them: what is started has its room already."""
+    started = placed[placed["started"] & (placed["iteration_id"] != NONE)]
+    taken = started.groupby("iteration_id")["repair_days"].sum()
+    left = iterations["left_days"] - iterations["iteration_id"].map(taken).fillna(0)
+    return pd.DataFrame(
+        {
+            "iteration_id": iterations["iteration_id"].astype("int64"),
+            "team_id": iterations["team_id"].astype("int64"),
+            "order": [day.toordinal() for day in iterations["starts_on"]],
+            "half_days_left": np.floor(left.astype("float64").clip(lower=0) * 2).astype("int64"),
+        }
+    )
+
+
+def _place_reasons(
+    entries: pd.DataFrame, found: pd.DataFrame, iterations: pd.DataFrame
+) -> list[str]:
+    """Why each entry is in its iteration, or in none: the second sentence of its reason."""
+    names = dict(
+        Iteration.objects.filter(pk__in=iterations["iteration_id"]).values_list("pk", "name")
+    )
+    largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64").to_dict()
+    texts = {
+        "placed": " Planned for {name}.",
+        "pinned": " Planned for {name}, where a person wants it.",
+        "full": " No open iteration has room for its {days:g} person-days:"
+        " what is planned returns more.",
+        "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
+        " split it, or make room.",
+        "no_iteration": " Its team has no open iteration.",
+        "waits": " It waits for DEBT-{needs}, which is in no iteration.",
+    }
+    reasons = []
+    for team, days, slot, place, needs, out, out_by in zip(
+        entries["team_id"],
+        entries["repair_days"],
+        found["iteration_id"],
+        found["place"],
+        found["needs_id"],
+        found["displaced_id"],
+        found["displaced_by_id"],
+        strict=True,
+    ):
+        reason = texts[scoring.PLACES[place]].format(
+            name=names.get(slot, ""), days=days, largest=largest.get(team, 0), needs=needs
+        )
+        if out != NONE:
+            reason += f" It displaced DEBT-{out}."
+        if out_by != NONE:
+            reason += f" It was displaced by DEBT-{out_by}."
+        reasons.append(reason)
+    return reasons
 
 
 def _withdrawn(
@@ -330,7 +433,7 @@ def _withdrawn(
                 blocked_by=int(blocked_by),
             )
         )
-    return gone[["pk", "item_id"]].assign(reason=reasons)
+    return gone[["pk", "item_id", "team_id"]].assign(reason=reasons)
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:
