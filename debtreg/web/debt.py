@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
@@ -125,7 +126,7 @@ def _edit(request: HttpRequest, item: DebtItem | None) -> HttpResponse:
     story = _story(form, impacts) if data is not None or item else None
     if not saves and data is not None:
         quiet(form, *impacts.forms)
-    return render(
+    response = render(
         request,
         "debt/form.html",
         {
@@ -141,6 +142,8 @@ def _edit(request: HttpRequest, item: DebtItem | None) -> HttpResponse:
         },
         status=422 if saves else 200,
     )
+    # The preview beside the form listens for this.
+    return trigger_client_event(response, "impacts-changed", after="settle")
 
 
 # What the form shows only on demand, unless there is something in it.

@@ -415,9 +415,9 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("The ledger"),
         allow_empty_file=True,
-        widget=forms.FileInput(attrs={"accept": ".xlsx,.csv,.tsv,.txt,.md"}),
+        widget=forms.FileInput(attrs={"accept": ".xlsx,.xlsm,.xlsb,.xls,.ods,.csv,.tsv,.txt,.md"}),
         help_text=gettext_lazy(
-            "xlsx, csv, tab-separated text or a Markdown table; Chinese or English."
+            "A workbook (xlsx, xls, ods), csv, or a Markdown table; Chinese or English."
         ),
         error_messages={"required": gettext_lazy("Choose a file.")},
     )

@@ -92,6 +92,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
             "fields": words.LEDGER_FIELDS.items(),
             "field_names": words.LEDGER_FIELDS,
             "skipped_because": words.SKIPPED,
+            "several_sheets": sum(sheet["imported"] for sheet in _sheets(job)) > 1,
         }
     return render(request, "imports/detail.html", context)
 
