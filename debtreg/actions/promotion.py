@@ -357,7 +357,7 @@ def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
         {
             "iteration_id": iterations["iteration_id"].astype("int64"),
             "team_id": iterations["team_id"].astype("int64"),
-            "order": [day.toordinal() for day in iterations["starts_on"]],
+            "order": np.array([day.toordinal() for day in iterations["starts_on"]], "int64"),
             "half_days_left": np.floor(left.astype("float64").clip(lower=0) * 2).astype("int64"),
         }
     )
