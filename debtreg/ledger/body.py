@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .headers import THREE_POINT, Header, HeaderColumn, read_word
-from .sheets import Codes, Sheet, take
+from .headers import CJK_GAP, THREE_POINT, Header, HeaderColumn, read_word
+from .sheets import Codes, Sheet, take, used
 from .words import TOTALS
 
 _LONGEST_SKIPPED_TEXT = 300
@@ -210,13 +210,13 @@ def _chosen(
     """The rows, of some, whose text is meant; each text is looked at once."""
     among = among & (codes >= 0)
     flags = np.zeros(len(texts) + 1, dtype=bool)
-    for code in np.unique(codes[among]):
+    for code in used(codes[among], len(texts)):
         flags[code] = is_meant(texts[code])
     return among & flags[codes]
 
 
 _NUMBER_TEXT = re.compile(r"[\d\s.,%+-]+")
-_MAY_BE_TOTAL = re.compile("计|total|sum|[ＴｔＳｓ]", re.IGNORECASE)
+_PARTS_OF_TOTALS = ("计", "total", "sum", "ｔ", "ｓ")
 
 
 def _is_number(text: str) -> bool:
@@ -224,7 +224,10 @@ def _is_number(text: str) -> bool:
 
 
 def _is_total(text: str) -> bool:
-    return len(text) < 40 and bool(_MAY_BE_TOTAL.search(text)) and read_word(text).word in TOTALS
+    lower = text.lower()
+    if len(text) > 40 or not any(part in lower for part in _PARTS_OF_TOTALS):
+        return False  # nearly always, and at once
+    return CJK_GAP.sub("", read_word(text).word) in TOTALS
 
 
 def _headers_again(sheet: Sheet, header: Header) -> Mask:

@@ -36,6 +36,7 @@ UNPACKED_RATIO = 100  # times the packed size
 MEMORY_LIMIT = 2 << 30  # bytes of this process
 CPU_LIMIT_S = 300
 _CHUNK_CELLS = 20_000
+_MANY = 2_000  # different cells after which a column may count as one without equal ones
 _CHUNK = 1 << 20
 _LONGEST_ROW = 64 << 20  # bytes of XML
 
@@ -66,17 +67,18 @@ class Column:
         if len(new) == 1 and "" in new:
             return
         codes = self._codes
-        if codes is None or len(new) > max(len(cells) / 2, 500):
-            self._codes = None
-            first = len(self.values)
+        known = len(self.values)
+        if codes is None:
             self.values += cells
-            self.chunks.append((start, array("i", range(first, len(self.values)))))
+            self.chunks.append((start, array("i", range(known, len(self.values)))))
             return
         for value in new:
             if value not in codes:
                 codes[value] = len(self.values)
                 self.values.append(value)
         self.chunks.append((start, array("i", map(codes.__getitem__, cells))))
+        if known > _MANY and len(self.values) - known > len(cells) / 2:
+            self._codes = None
 
 
 class Cells:
@@ -282,7 +284,8 @@ class _Sheet:
         self._rows = re.compile(name + rb"row\b(?:\s+r=\"(\d+)\")?([^<>]*)>")
         self._end = b"</" + prefix + b"sheetData"
         self._tokens = re.compile(rb"<(/?)" + prefix + rb"(c|f|v)\b" + _ATTRIBUTES + rb">")
-        self._formula = name + b"f"
+        # Every formula has text behind it or shares another's. Long needles are found fastest.
+        self._telling = (b"</" + prefix + b"f>", b"shared", b' t="e"', b" t='e'")
         self._merged = re.compile(name + rb"mergeCell\b" + _ATTRIBUTES + rb">")
 
     def feed(self, piece: bytes) -> None:
@@ -332,7 +335,7 @@ class _Sheet:
         return max(done, text.rfind(b"<"))
 
     def _read_rows(self, text: bytes, end: int) -> None:
-        telling = [t for t in (self._formula, b'"e"', b"'e'") if text.find(t, 0, end) >= 0]
+        telling = [t for t in self._telling if text.find(t, 0, end) >= 0]
         if self._numbered and not telling and text.find(b"hidden", 0, end) < 0:
             return  # nothing to tell, and the next row says its number itself
         rows = list(self._rows.finditer(text, 0, end))

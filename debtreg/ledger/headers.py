@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import words
+from .cells import COLUMN_LIMIT
 from .sheets import Sheet
 from .words import plain
 
@@ -20,7 +21,7 @@ _LONGEST_HEADER = 120  # characters; longer text is prose
 _FIELD_OF = words.meanings(words.HEADERS)
 _POINT_OF = words.meanings(words.POINTS)
 _BRACKETS = re.compile(r"[(\[{【〔「]([^()\[\]{}【】〔〕「」]*)[)\]}】〕」]")
-_CJK_GAP = re.compile(r"(?<=[\u2e80-\u9fff])\s+(?=[\u2e80-\u9fff])")
+CJK_GAP = re.compile(r"(?<=[\u2e80-\u9fff])\s+(?=[\u2e80-\u9fff])")
 
 # Fields given as three columns: effort_low stands beside effort.
 THREE_POINT = ("effort", "annual_cost")
@@ -89,7 +90,7 @@ def read_word(text: str) -> Word:
     units = tuple(found.strip() for found in _BRACKETS.findall(whole))
     bare = _trim(" ".join(_BRACKETS.sub(" ", whole).split())) or next(filter(None, units), "")
     for candidate in (whole, bare):
-        for word in (candidate, _CJK_GAP.sub("", candidate), re.sub(r"[_-]+", " ", candidate)):
+        for word in (candidate, CJK_GAP.sub("", candidate), re.sub(r"[_-]+", " ", candidate)):
             if word in _FIELD_OF or word in words.AMBIGUOUS_HEADERS or word in _POINT_OF:
                 gives = words.HEADER_UNITS.get(word)
                 return Word(text, word, (*units, gives) if gives else units)
@@ -132,10 +133,10 @@ def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Heade
 
     candidates: list[tuple[int, int, int | None, dict[int, HeaderColumn]]] = []
     for at, row in enumerate(rows):
-        candidates.append((_known(row), at, None, _columns({}, row, {})))
+        candidates.append((_known(row), at, None, _columns({}, row, {}, set())))
         if at and sheet.rows[at] == sheet.rows[at - 1] + 1 and _may_be_lower(rows[at - 1], row):
             upper = rows[at - 1]
-            columns = _columns(upper, row, across.get(int(sheet.rows[at - 1]), {}))
+            columns = _columns(upper, row, *across.get(int(sheet.rows[at - 1]), ({}, set())))
             score = sum(c.field is not None or bool(c.may_be) for c in columns.values())
             candidates.append((score, at, at - 1, columns))
     if mapping and "title" in mapping.values():
@@ -174,24 +175,30 @@ def _may_be_lower(upper: Mapping[int, Word], lower: Mapping[int, Word]) -> bool:
     return not repeats and (known == len(lower) or (known >= 2 and 2 * known > len(lower)))
 
 
-def _merged_across(sheet: Sheet) -> dict[int, dict[int, int]]:
-    """Row -> column index -> the index of the cell that is merged over it (header lines only)."""
-    across: dict[int, dict[int, int]] = {}
-    for top, left, _, right in sheet.merged:
-        if top <= SEARCHED_ROWS and right > left:
-            across.setdefault(top, {}).update(dict.fromkeys(range(left - 1, right), left - 1))
-    return across
+def _merged_across(sheet: Sheet) -> dict[int, tuple[dict[int, int], set[int]]]:
+    """Header line -> the cell merged over each column, and the columns merged down from it."""
+    merged: dict[int, tuple[dict[int, int], set[int]]] = {}
+    for top, left, bottom, right in sheet.merged:
+        if top <= SEARCHED_ROWS:
+            over, down = merged.setdefault(top, ({}, set()))
+            if right > left:
+                over.update(dict.fromkeys(range(left - 1, min(right, COLUMN_LIMIT)), left - 1))
+            if bottom > top:
+                down.add(left - 1)
+    return merged
 
 
 def _columns(
-    upper: Mapping[int, Word], lower: Mapping[int, Word], across: Mapping[int, int]
+    upper: Mapping[int, Word], lower: Mapping[int, Word], over: Mapping[int, int], down: set[int]
 ) -> dict[int, HeaderColumn]:
     """The columns of a header of one line (`upper` is empty) or two; the lower word decides."""
     columns = {}
+    # A line with one known word may be a caption; it heads no column that the lower leaves blank.
+    is_header = _known(upper) > 1
     parent: Word | None = None
     for index in sorted({*upper, *lower}):
-        above, word = upper.get(across.get(index, index)), lower.get(index)
-        if index in upper or index in across:
+        above, word = upper.get(over.get(index, index)), lower.get(index)
+        if index in upper or index in over:
             parent = above
         if word and word.point and not word.is_known:
             # Where nothing is merged, a parent reaches to the right until the next one.
@@ -203,11 +210,8 @@ def _columns(
                     (*word.units, *parent.units),
                 )
                 continue
-        elif word is None and upper:
-            # Captions such as “basic data” over several columns are no headers of theirs.
-            word = upper.get(index)
-            if word is None or not word.is_known:
-                continue
+        elif word is None and index in upper and (is_header or index in down):
+            word = upper[index] if upper[index].is_known else None
         if word is not None:
             units = (*word.units, *(above.units if above else ()))
             may_be = words.AMBIGUOUS_HEADERS.get(word.word, ())
@@ -231,13 +235,20 @@ def _settle(
             column.warnings.append("header_ambiguous")
         elif column.field is None and index not in mapping:
             column.warnings.append("column_unmapped")
-        elif column.field in taken:
+        elif column.field and _is_taken(column.field, taken):
             column.field = None
             column.warnings.append("header_duplicate")
         elif column.field:
             taken.add(column.field)
         settled.append(column)
     return settled
+
+
+def _is_taken(name: str, taken: set[str]) -> bool:
+    """Effort in one column and effort in three are the same field."""
+    whole = next((field for field in THREE_POINT if name.startswith(f"{field}_")), name)
+    rivals = {name, whole} if name != whole else {name, *(f"{name}_{p}" for p in words.POINTS)}
+    return bool(rivals & taken)
 
 
 def letters(index: int) -> str:

@@ -182,8 +182,9 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _add_duplicates(ledger: Ledger) -> None:
     """Propose rows that may be the same debt; the later row of each pair gets the finding."""
-    found = links.duplicates(ledger.rows)
-    later = ledger.rows.iloc[found["at"]]
+    imported = ledger.rows[ledger.rows["state"] == "imported"]
+    found = links.duplicates(imported)
+    later = imported.iloc[found["at"]]
     flagged = pd.DataFrame(
         {
             "sheet": later["sheet"].to_numpy(),

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .catalog import name_key
 from .findings import Findings
-from .sheets import Codes
+from .sheets import Codes, used
 from .words import DUPLICATE_MARKS, LIST_SEPARATORS, NOTHING, UNKNOWN
 
 LONGEST_KEY = 300
@@ -49,17 +49,22 @@ def keys(
     """
     folded = [(text or "").casefold() for text in ids]
     times = Counter(folded)
-    found = []
-    for key, title, service in zip(folded, titles, services, strict=True):
-        parts = [sheet, key]
-        if not key or times[key] > 1:
-            parts += [_MARK.sub("", _folded(title)), name_key(service or "")]
-        found.append(_short(" | ".join(parts)))
-    again: Counter[str] = Counter()
-    for at, key in enumerate(found):
-        again[key] += 1
-        if again[key] > 1:
-            found[at] = f"{key} #{again[key]}"
+
+    def long_key(key: str, at: int) -> str:
+        return " | ".join(
+            (sheet, key, _MARK.sub("", _folded(titles[at])), name_key(services[at] or ""))
+        )
+
+    found = [
+        _short(f"{sheet} | {key}" if key and times[key] == 1 else long_key(key, at))
+        for at, key in enumerate(folded)
+    ]
+    if len(set(found)) < len(found):
+        again: Counter[str] = Counter()
+        for at, key in enumerate(found):
+            again[key] += 1
+            if again[key] > 1:
+                found[at] = f"{key} #{again[key]}"
     seen = pd.Series(folded, dtype=object)
     return found, (seen.duplicated() & (seen != "")).to_numpy()
 
@@ -83,7 +88,7 @@ def dependencies(
         if key is not None:
             place[key.casefold()] = -2 if key.casefold() in place else at
     saying = np.flatnonzero(codes >= 0)
-    listed = {int(code): _listed(texts[code], place) for code in np.unique(codes[saying])}
+    listed = {code: _listed(texts[code], place) for code in used(codes[saying], len(texts))}
     lists = [listed[code] for code in codes[saying].tolist()]
     source = np.repeat(saying, [len(names) for names in lists])
     named = list(chain.from_iterable(lists))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from debtreg.errors import DebtregError
+
 from . import body, headers
 from .body import Body
 from .cells import ROW_LIMIT
@@ -111,6 +113,14 @@ def _column_info(sheet: Sheet, header: Header, column: HeaderColumn) -> ColumnIn
     )
 
 
+class UnknownField(DebtregError):
+    def __init__(self, sheet: str, names: set[str]) -> None:
+        super().__init__(
+            f"The mapping of sheet “{sheet}” names {', '.join(sorted(names))}, which no field is.",
+            hint=f"Fields are {', '.join(headers.FIELDS)}.",
+        )
+
+
 def make(
     opened: Sequence[Sheet],
     filename: str,
@@ -121,6 +131,8 @@ def make(
     plans = []
     for sheet in opened:
         corrected = {int(i): name for i, name in (mapping or {}).get(sheet.name, {}).items()}
+        if wrong := {name for name in corrected.values() if name} - set(headers.FIELDS):
+            raise UnknownField(sheet.name, wrong)
         header = headers.find(sheet, corrected)
         if header and not header.column("title"):
             header = None

@@ -89,6 +89,13 @@ def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
             f"{filename} is called {extension} and is {name}.",
             "Save the ledger as .xlsx or as CSV (UTF-8), with the ending that the program gives.",
         )
+    if kind == "text" and size > cells.UNPACKED_LIMIT:
+        raise LedgerRefused(
+            "unpacks_too_big",
+            f"{filename} has {size / 1e6:,.0f} MB; a text file may have "
+            f"{cells.UNPACKED_LIMIT / 1e6:,.0f} MB.",
+            "Leave out what is not part of the ledger.",
+        )
     if kind == "text":
         sheets = text.read(path, filename, progress)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ class SheetReader:
         if any(cells.dirty):
             self._flag(name, cells, [("control_chars_removed",) * dirty for dirty in cells.dirty])
         is_text = column.field is None or column.field in ("id", "title", *_TEXT_FIELDS)
-        if is_text:
+        if is_text and _MAY_BE_FLAGGED.search("\n" + "\n".join(cells.texts)):
             self._flag(
                 name,
                 cells,
@@ -146,9 +147,7 @@ class SheetReader:
         return take(map(meaning, cells.values, cells.texts), cells.codes)
 
     def _read_title(self, found: dict[str, Any]) -> None:
-        full = self._mapped(
-            "title", lambda v, t: None if isinstance(v, NoValue) else " ".join(t.split())
-        )
+        full = self._mapped("title", lambda v, t: None if isinstance(v, NoValue) else _one_line(t))
         found["title_full"] = full
         found["title"] = [
             title
@@ -356,6 +355,11 @@ def _field_name(column: HeaderColumn) -> str | None:
     return column.field
 
 
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return text if line == text else line  # the same object: nothing is held twice
+
+
 def _hashes(texts: Sequence[str]) -> NDArray[np.uint64]:
     return pd.util.hash_array(np.array([*texts], dtype=object), categorize=False)
 
@@ -366,6 +370,9 @@ def _one(kind: str | None) -> tuple[str, ...]:
 
 def _value_kinds(value: Any) -> tuple[str, ...]:
     return (value.kind,) if isinstance(value, NoValue) else ()
+
+
+_MAY_BE_FLAGGED = re.compile(r"\n\s*[=+@#-]")  # in all texts of a column, each after a line break
 
 
 def _text_kinds(value: Any, text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,26 +61,25 @@ class Column:
 
 def column_of(values: list[Any], chunks: Iterable[tuple[int, Sequence[int]]]) -> Column:
     """A column of cells as read: takes control characters out, finds blanks and error texts."""
-
-    def both() -> Iterator[tuple[Any, str]]:
-        return zip(values, texts, strict=True)
-
     texts = [value if type(value) is str else as_text(value) for value in values]
+    # One search of everything tells, for nearly all columns, that there is nothing to look for.
+    everything = "\n".join(texts)
     dirty: list[bool] = []
-    if _CONTROL.search("\n".join(texts)):  # one search for the usual column that has none
+    if _CONTROL.search(everything):
         dirty = [bool(_CONTROL.search(text)) for text in texts]
         texts = [_CONTROL.sub("", text) for text in texts]
-    found = [_error_or(text) if type(value) is str else value for value, text in both()]
-    filled = np.fromiter(
-        ((bool(text) and not text.isspace()) or type(value) is NoValue for value, text in both()),
-        dtype=bool,
-    )
+    if dirty or "#" in everything:
+        values = [
+            _error_or(text) if type(value) is str else value
+            for value, text in zip(values, texts, strict=True)
+        ]
+    filled = np.array([bool(text) and not text.isspace() for text in texts], dtype=bool)
     parts = []
     for start, chunk in chunks:
         codes = np.array(chunk, dtype=np.int32)
         codes[~filled[codes]] = -1
         parts.append((start, codes))
-    return Column(found, texts, dirty, parts)
+    return Column(values, texts, dirty, parts)
 
 
 def _error_or(text: str) -> str | NoValue:
@@ -137,3 +136,10 @@ def take(values: Iterable[Any], codes: Codes, blank: Any = None) -> NDArray[np.o
     """The value of each code; `blank` for -1, which an array's last element answers to."""
     lookup = np.fromiter((*values, blank), dtype=object)
     return lookup[codes]
+
+
+def used(codes: Codes, values: int) -> list[int]:
+    """Which of so many values some codes name; blanks are none."""
+    named = np.zeros(values + 1, dtype=bool)
+    named[codes] = True
+    return np.flatnonzero(named[:-1]).tolist()

@@ -1,0 +1,100 @@
+"""Ledgers made for a test, and short ways to look at what was read."""
+
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+import yaml
+from xlsxwriter.worksheet import Worksheet
+
+from debtreg.ledger import Catalog, Ledger, read
+
+DATA = Path(__file__).parent.parent / "data" / "ledger"
+
+
+def sample_catalog() -> Catalog:
+    known = yaml.safe_load((DATA / "services.yaml").read_text(encoding="utf-8"))
+    services = {
+        name: service["slug"]
+        for service in known["services"]
+        for name in (service["slug"], service["name"], *service["aliases"])
+    }
+    teams = {name: t["slug"] for t in known["teams"] for name in (t["slug"], t["name"])}
+    return Catalog(services, teams)
+
+
+CATALOG = sample_catalog()
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read_text(tmp_path: Path, content: str | bytes, name: str = "debts.csv", **options: Any) -> Ledger:
+    return read(write(tmp_path / name, content), name, CATALOG, **options)
+
+
+def workbook(path: Path, fill: Callable[[Worksheet], None], **options: Any) -> Path:
+    """An xlsx with one sheet, `Debts`."""
+    book = xlsxwriter.Workbook(str(path), options)
+    fill(book.add_worksheet("Debts"))
+    book.close()
+    return path
+
+
+def read_rows(tmp_path: Path, *rows: Iterable[Any], **options: Any) -> Ledger:
+    """An xlsx of these rows, read."""
+
+    def fill(sheet: Worksheet) -> None:
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+
+    path = workbook(tmp_path / "debts.xlsx", fill, strings_to_urls=False, strings_to_formulas=False)
+    return read(path, path.name, CATALOG, **options)
+
+
+def raw_workbook(
+    path: Path, rows: str, *, after: str = "", before: str = "", prefix: str = "", root: str = ""
+) -> Path:
+    """An xlsx whose only sheet is this XML, for what no library would write."""
+    donor = workbook(path.with_suffix(".donor.xlsx"), lambda sheet: None)
+    p = f"{prefix}:" if prefix else ""
+    xmlns = f"xmlns:{prefix}" if prefix else "xmlns"
+    sheet = (
+        f'{root}<{p}worksheet {xmlns}="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f"{before}<{p}sheetData>{rows}</{p}sheetData>{after}</{p}worksheet>"
+    )
+    return repacked(donor, path, {"xl/worksheets/sheet1.xml": sheet.encode()})
+
+
+def repacked(source: Path, target: Path, replaced: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, replaced.get(name, old.read(name)))
+        for name in set(replaced) - set(old.namelist()):
+            new.writestr(name, replaced[name])
+    return target
+
+
+def cell(place: str, text: str) -> str:
+    return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+def flags(ledger: Ledger, *kinds: str) -> set[tuple[int, str, str]]:
+    """(row, field, kind) of the findings; only of these kinds if any are named."""
+    found = ledger.findings
+    if kinds:
+        found = found[found["kind"].isin(kinds)]
+    return set(found[["row", "field", "kind"]].itertuples(index=False, name=None))
+
+
+def kinds_of(ledger: Ledger, field: str) -> set[str]:
+    return set(ledger.findings.loc[ledger.findings["field"] == field, "kind"])
+
+
+def points(ledger: Ledger, name: str, at: int = 0) -> tuple[float, float, float]:
+    row = ledger.rows.iloc[at]
+    return row[f"{name}_low"], row[f"{name}_likely"], row[f"{name}_high"]
