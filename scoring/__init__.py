@@ -4,10 +4,12 @@ from .calculator import calculate_roi
 from .columns import (
     CANDIDATE_COLUMNS,
     CONFIDENCES,
+    ENTRY_COLUMNS,
     FACTORS,
     GRADES,
     IMPACT_COLUMNS,
     ITEM_COLUMNS,
+    ITERATION_COLUMNS,
     KINDS,
     MEMBER_COLUMNS,
     NO_SERVICE,
@@ -25,6 +27,7 @@ from .columns import (
 from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
 from .pert import pert_mean
+from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .promotion import REASONS, promote
@@ -37,13 +40,16 @@ __all__ = [
     "CONFIDENCES",
     "DEFAULT_PAYLOAD",
     "EFFORT_UNITS",
+    "ENTRY_COLUMNS",
     "FACTORS",
     "GRADES",
     "IMPACT_COLUMNS",
     "ITEM_COLUMNS",
+    "ITERATION_COLUMNS",
     "KINDS",
     "MEMBER_COLUMNS",
     "NO_SERVICE",
+    "PLACES",
     "POINTS",
     "POLICY_SCHEMA",
     "PREREQUISITE_COLUMNS",
@@ -55,6 +61,7 @@ __all__ = [
     "SHARE_COLUMNS",
     "SOURCES",
     "STATES",
+    "Plan",
     "Policy",
     "Scenarios",
     "ScoringError",
@@ -62,12 +69,14 @@ __all__ = [
     "add_cost",
     "add_repair_cost",
     "add_roi",
+    "assign",
     "attribute",
     "calculate_roi",
     "check_columns",
     "check_payload",
     "effort_in_days",
     "fill_defaults",
+    "half_days",
     "make_frame",
     "marginal_values",
     "pert_mean",

@@ -107,6 +107,14 @@ _ALL = [
     _column("entered", "in the backlog already", 0, 1, dtype="bool", default=False),
     _column("started", "someone works on it", 0, 1, dtype="bool", default=False),
     _column("needs_id", "key of the item that comes first", 0, _ID, dtype="int64", default=0),
+    # planning
+    _column("team_id", "key", 0, _ID, dtype="int64", default=0),
+    _column("iteration_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
+    _column("days", "person-days", 0, 1e6),
+    _column(
+        "order", "number that rises with time, across teams", -_ID, _ID, dtype="int64", default=0
+    ),
+    _column("half_days_left", "half person-days", 0, 1e9, dtype="int64", default=0),
     # what scoring writes and reads again
     _column("annual_cost", "currency / year", -np.inf, np.inf),
     _column("benefit", "currency / year", -np.inf, np.inf),
@@ -160,6 +168,8 @@ CANDIDATE_COLUMNS = (
     "entered",
     "started",
 )
+ENTRY_COLUMNS = ("item_id", "team_id", "benefit", "days", "pinned", "iteration_id")
+ITERATION_COLUMNS = ("iteration_id", "team_id", "order", "half_days_left")
 PREREQUISITE_COLUMNS = ("item_id", "needs_id")
 SHARE_COLUMNS = ("item_id", *(f"loss_share_{point}" for point in POINTS), "effectiveness")
 

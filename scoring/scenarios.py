@@ -134,9 +134,17 @@ class Scenarios:
         return np.where(repaired, 1.0 - self.effectiveness, 1.0)
 
     def values(self, x: _Floats) -> _Floats:
-        """Give the loss (currency / year) of each scenario at x; NaN where a loss is unknown."""
-        alive = 1.0 - _products(1.0 - self.chance * x, _starts(self.factor))
-        loss = self.loss_per_year.copy()
+        """Give the loss (currency / year) of each scenario at x; NaN where a loss is unknown.
+
+        Several points at once, one per column of x, give one column of losses each.
+        """
+        column = (slice(None), *[None] * (x.ndim - 1))
+        alive = 1.0 - _products(1.0 - self.chance[column] * x, _starts(self.factor))
+        loss = (
+            np.repeat(self.loss_per_year[column], x.shape[1], axis=1)
+            if x.ndim > 1
+            else (self.loss_per_year.copy())
+        )
         starts = _starts(self.scenario_of_factor)
         loss[self.scenario_of_factor[starts]] *= _products(alive, starts)
         return loss
