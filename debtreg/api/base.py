@@ -89,6 +89,10 @@ class NounViewSet(Endpoint, GenericViewSet):
     queryset: QuerySet[Any]
     lookup_value_regex = r"\d{1,18}"
 
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Filters are for lists; a single row is there whatever a list would leave out."""
+        return super().filter_queryset(queryset) if self.action == "list" else queryset
+
     def parts(self, rows: QuerySet[Any], ordering: str) -> Sequence[QuerySet[Any]]:
         """The list in an order, as keyset.page takes it."""
         return [rows.order_by(*self.orderings[ordering])]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import django_filters
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, parsers, serializers, status
@@ -13,11 +13,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from debtreg import tasks
+from debtreg import ledger, tasks
 from debtreg.actions import imports
 from debtreg.api.base import NounViewSet, StrictSerializer
-from debtreg.api.errors import TooLarge
-from debtreg.api.fields import Text
+from debtreg.api.fields import Choice, Text
 from debtreg.api.parsers import JSONParser
 from debtreg.api.runs import JobSerializer
 from debtreg.errors import NotFound
@@ -51,13 +50,28 @@ class UploadSerializer(StrictSerializer):
 
 class ChoiceSerializer(StrictSerializer):
     mapping = serializers.DictField(
-        child=serializers.DictField(child=serializers.CharField(allow_null=True)),
+        child=serializers.DictField(child=Choice(ledger.FIELDS)),
         required=False,
-        help_text="Sheet -> column -> field.",
+        help_text="Sheet -> number of the column, from 0 -> field; null: leave the column out.",
     )
     sheets = serializers.ListField(
-        child=serializers.CharField(max_length=120), required=False, allow_null=True, max_length=500
+        child=serializers.CharField(max_length=120),
+        required=False,
+        allow_null=True,
+        max_length=500,
+        help_text="Sheets to be read; null: all that are visible.",
     )
+
+    def validate_mapping(self, value: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        for sheet, columns in value.items():
+            for column in columns:
+                if not re.fullmatch(r"[0-9]{1,5}", column) or int(column) >= ledger.COLUMN_LIMIT:
+                    problem = f"The number of a column, 0 to {ledger.COLUMN_LIMIT - 1}."
+                    raise serializers.ValidationError({sheet: {column[:80]: [problem]}})
+        return {
+            sheet: {column: field or None for column, field in columns.items()}
+            for sheet, columns in value.items()
+        }
 
 
 class FindingSerializer(serializers.ModelSerializer):
@@ -98,12 +112,6 @@ class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSe
         sent = UploadSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         file = sent.validated_data["file"]
-        if file.size > settings.UPLOAD_LIMIT_MB << 20:
-            raise TooLarge(
-                f"The file has {file.size / 2**20:.1f} MiB; up to {settings.UPLOAD_LIMIT_MB}"
-                " are taken.",
-                hint="Split it, or ask whoever runs this to raise UPLOAD_LIMIT_MB.",
-            )
         job = imports.start(
             file=file,
             filename=file.name,

@@ -14,6 +14,7 @@ from debtreg.api.debts import DebtViewSet
 from debtreg.api.dependencies import DependencyViewSet
 from debtreg.api.imports import FindingViewSet, ImportViewSet
 from debtreg.api.iterations import IterationViewSet
+from debtreg.api.plan import PlanView
 from debtreg.api.prices import PriceViewSet
 from debtreg.api.ranking import RankingViewSet
 from debtreg.api.runs import RunViewSet
@@ -39,6 +40,7 @@ for prefix, viewset in (
 
 v1: list[URLPattern | URLResolver] = [
     path("openapi.json", docs.DocumentView.as_view(), name="api-document"),
+    path("backlog/plan/", PlanView.as_view(), name="api-backlog-plan"),
     path("debts/bulk/", BulkView.as_view(), name="api-debts-bulk"),
     re_path(
         r"^debts/(?P<key>[A-Za-z]+-\d{1,18})/history/$",
