@@ -31,6 +31,7 @@ from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .promotion import REASONS, promote
+from .reasons import iteration_reasons, place_reasons, promotion_reasons
 from .roi import add_roi, promotes, rank, states
 from .scenarios import Scenarios, attribute, marginal_values, removal_values
 from .scores import SCORE_COLUMNS, score, score_in_detail
@@ -77,11 +78,14 @@ __all__ = [
     "effort_in_days",
     "fill_defaults",
     "half_days",
+    "iteration_reasons",
     "make_frame",
     "marginal_values",
     "pert_mean",
+    "place_reasons",
     "promote",
     "promotes",
+    "promotion_reasons",
     "rank",
     "removal_values",
     "score",
