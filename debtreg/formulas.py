@@ -57,9 +57,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "promotes": bool(score["promotes"]),
         "threshold": plain(catalog.policy.threshold),
         "policy_version": catalog.policy.version,
-        "too_large": bool(
-            max(abs(_number(score[name]) or 0) for name in _SCORE_MONEY) > frames.COST_LIMIT
-        ),
+        "too_large": bool(frames.too_large(items, scores)[0]),
         "double_counted": bool(score["double_counted"]),
         "impacts": parts,
         "repair": _repair(item, score, catalog),

@@ -47,8 +47,11 @@ SCORES = Score._meta.db_table
 CHUNK = 100_000
 # A rank mark stands at every so many places; see ScoreQuerySet.with_rank.
 MARK_EVERY = 256
-# What a year may cost before it must be a slip of units; money columns hold a hundred times that.
+# What a year or a repair may cost, and how many times a repair may return, before it must be a slip
+# of units; money columns hold a hundred times that.
 COST_LIMIT = 1e15
+# Person-days of one repair, as scoring takes them.
+EFFORT_LIMIT = 1e6
 NO_KEY = -1
 
 
@@ -268,8 +271,12 @@ def complete(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> No
         rate = np.where(team == NO_KEY, catalog.usual_day_rate, rate)
     items["day_rate"] = rate
     per_point = _look_up(catalog.team_ids, catalog.days_per_point, team)
-    for name in points("effort"):
+    efforts = points("effort")
+    for name in efforts:
         items[name] = scoring.effort_in_days(items[name], items["effort_unit"], per_point)
+    # Story points that a team has meanwhile said to be months: a slip, which must not stop a run.
+    items["too_long"] = (items[efforts] > EFFORT_LIMIT).any(axis=1)
+    items.loc[items["too_long"], efforts] = np.nan
     weight = _look_up(
         catalog.guarantee_ids, catalog.guarantee_weights, impacts["guarantee_id"].to_numpy()
     )
@@ -283,17 +290,17 @@ def complete(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> No
 def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.DataFrame:
     """Score rows as read; the frame that `publish` takes.
 
-    A cost beyond COST_LIMIT is no cost but a slip of units: the item counts as unpriced.
+    What is too_large is no cost but a slip of units: the item counts as unpriced.
     """
     complete(items, impacts, catalog)
     found, detail = score_frames(items, impacts, catalog)
     state = found["state"].to_numpy().copy()
-    too_large = (found[["annual_cost", "repair_cost"]].abs() > COST_LIMIT).any(axis=1).to_numpy()
-    if too_large.any():
+    slips = too_large(items, found)
+    if slips.any():
         numbers = [name for name in _NUMBERS if name in found]
-        found.loc[too_large, numbers] = np.nan
-        found.loc[too_large, "promotes"] = False
-        state[too_large] = scoring.STATES.index("unpriced")
+        found.loc[slips, numbers] = np.nan
+        found.loc[slips, "promotes"] = False
+        state[slips] = scoring.STATES.index("unpriced")
     priced = state == scoring.STATES.index("priced")
     sort = np.where(
         state == scoring.STATES.index("needs_estimate"), NEEDS_ESTIMATE_SORT, UNPRICED_SORT
@@ -323,8 +330,14 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
     frame["price_fingerprint"] = _prices_of(items, detail)
     for name in ("fingerprint", "price_fingerprint", "revision", "policy_version"):
         frame[f"old_{name}"] = items[f"old_{name}"]
-    frame["too_large"] = too_large
+    frame["too_large"] = slips
     return frame
+
+
+def too_large(items: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Which items cost so much, or return so many times their repair, that a unit must be wrong."""
+    limited = scores[["annual_cost", "repair_cost", "roi", "money_roi"]]
+    return ((limited.abs() > COST_LIMIT).any(axis=1) | items["too_long"]).to_numpy()
 
 
 def score_frames(
@@ -372,8 +385,8 @@ def _prices_of(items: pd.DataFrame, detail: pd.DataFrame) -> np.ndarray[Any, Any
     row = detail["item_row"].to_numpy()
     price = detail["unit_price"].to_numpy()
     price = np.where(np.isnan(price), -1.0, price)
-    # A sum does not depend on the order in which the impacts were read.
-    each = _mix(detail["kind"].to_numpy(), np.array(_rounded(pd.Series(price)))) >> 12
+    # A sum of 42 bits is exact for thousands of impacts, in whatever order they were read.
+    each = _mix(detail["kind"].to_numpy(), np.array(_rounded(pd.Series(price)))) >> 22
     total = np.bincount(row, weights=each.astype("float64"), minlength=len(items))
     return _mix(total, items["day_rate"].to_numpy())
 
@@ -398,8 +411,11 @@ def add_fingerprint(frame: pd.DataFrame) -> None:
     place = pd.Categorical(frame["priority"], categories=priority).codes
     columns = [frame[name].to_numpy() for name in _FINGERPRINTED]
     frame["fingerprint"] = _mix(*columns, codes[place] if len(codes) else place)
-    frame["changed"] = (frame["fingerprint"] != frame["old_fingerprint"]) | (
-        frame["price_fingerprint"] != frame["old_price_fingerprint"]
+    # An edit that moves no number is noted, too: it is not to blame for what moves one later.
+    frame["changed"] = (
+        (frame["fingerprint"] != frame["old_fingerprint"])
+        | (frame["price_fingerprint"] != frame["old_price_fingerprint"])
+        | (frame["revision"] != frame["old_revision"])
     )
 
 
@@ -471,7 +487,7 @@ def _replace(rows: pd.DataFrame) -> None:
         for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
     )
     with connection.cursor() as cursor:
-        # Why: the first of these that is true. What is left is the catalog: traffic, weights.
+        # Why: the first of these that is true. What is left is the catalog: traffic, teams.
         cursor.execute(
             f"""
             INSERT INTO debtreg_scorechange (item_id, run_id, at, cause, policy_version,
@@ -480,7 +496,10 @@ def _replace(rows: pd.DataFrame) -> None:
             SELECT n.item_id, n.run_id, n.scored_at,
                 CASE WHEN n.revision <> o.revision THEN 'input'
                      WHEN n.policy_version <> o.policy_version THEN 'policy'
+                     WHEN o.price_fingerprint = 0 THEN 'catalog'
                      WHEN n.price_fingerprint <> o.price_fingerprint THEN 'price'
+                     WHEN n.weighted_benefit <> o.weighted_benefit AND n.benefit = o.benefit
+                         THEN 'weight'
                      ELSE 'catalog' END,
                 n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
                 o.repair_cost, n.repair_cost, o.priority, n.priority

@@ -77,7 +77,10 @@ def _check(obj: models.Model, by: User | None) -> None:
 def _move_items(service: Service, old_team_id: int) -> None:
     """A service's debts go with it to its new team, unless they were given to another."""
     moved = DebtItem.objects.filter(service=service, team_id=old_team_id)
-    Score.objects.filter(item__in=moved).update(team_id=service.team_id)
+    # The catalog is to blame for what the next run finds, not an edit or a price.
+    Score.objects.filter(item__in=moved).update(
+        team_id=service.team_id, revision=F("revision") + 1, price_fingerprint=0
+    )
     moved.update(team_id=service.team_id, revision=F("revision") + 1, updated_at=timezone.now())
 
 
@@ -96,7 +99,8 @@ def remove(*, obj: models.Model, by: User | None) -> None:
             hint="Move these elsewhere first.",
         ) from error
     audit.record(f"{kind}.remove", key, by=by, old=old, kind=kind)
-    if isinstance(obj, _SCORED):
+    # With a contract go its guarantees, and with these the weights of impacts.
+    if isinstance(obj, (*_SCORED, Contract)):
         scores.queue_run(by=by)
 
 

@@ -179,8 +179,9 @@ def _score(item: DebtItem) -> None:
     frame = scores.score_items([item.pk])
     if frame["too_large"].any():
         raise AmountTooLarge(
-            f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair.",
-            hint="Check the units: requests a year, a share from 0 to 1, money per unit.",
+            f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair,"
+            " or return as many times its repair.",
+            hint="Check the units: requests a year, a share from 0 to 1, money per unit, effort.",
         )
 
 
@@ -357,9 +358,9 @@ def store_many(
             np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
         )
         refused = AmountTooLarge(
-            f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year,"
-            f" the first in row {wrong[0] + 1}.",
-            hint="Check their units: requests a year, a share from 0 to 1, money per unit.",
+            f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year or"
+            f" to repair, or return as many times their repair, the first in row {wrong[0] + 1}.",
+            hint="Check their units: requests a year, a share from 0 to 1, money per unit, effort.",
             fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
         )
         refused.rows = wrong.tolist()
