@@ -24,7 +24,7 @@ _WHY = {
     "needed": "Returns only {roi} times its repair, but stays: something promoted needs it.",
     "below": "Returns {roi} times its repair in a year, given what is promoted already; promoted "
     "is what is above {threshold}.",
-    "fell": "Went back: it returns {roi} times its repair in a year by now, which is below {lower}.",
+    "fell": "Went back: by now it returns {roi} times its repair in a year, less than {lower}.",
     "vetoed": "Vetoed.",
     "accepted": "Accepted: it stays as it is.",
     "needs_estimate": "Needs an estimate of its repair.",
@@ -124,9 +124,9 @@ def iteration_reasons(iterations: pd.DataFrame, item_name: Name, currency: str =
     >>> rows = pd.DataFrame({"left_half_days": [1], "first_left_out_id": [3],
     ...                      "one_more_day_id": [3], "one_more_day_instead_of_id": [5],
     ...                      "one_more_day_benefit": [400.0]})
-    >>> iteration_reasons(rows, "DEBT-{}".format, "CNY")
-    ['0.5 person-days left. First left out: DEBT-3. One more person-day would let in DEBT-3 instead \
-of DEBT-5 and save 400 CNY a year more.']
+    >>> print(*iteration_reasons(rows, "DEBT-{}".format, "CNY"))
+    0.5 person-days left. First left out: DEBT-3. One more person-day would let in DEBT-3 \
+instead of DEBT-5 and save 400 CNY a year more.
     """
     sentences = []
     columns = [
