@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from debtreg import frames
+from debtreg import frames, plans
 from debtreg.actions import audit, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
@@ -137,16 +137,16 @@ def plan(*, team: Team | None = None) -> list[dict[str, Any]]:
     Each: {change: add | change | withdraw, debt, title, team, iteration, iteration_before, state,
     roi, marginal_roi, reason, displaced}; iterations by key, None for none.
     """
-    return _described(promotion.of_published()[1], team)
+    return _described(plans.of_published()[1], team)
 
 
 @transaction.atomic
 def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, Any]]:
     """Make the changes of `plan` and return them."""
     rights.check(by, "debt.decide", team)
-    frame, proposed = promotion.of_published()
+    frame, proposed = plans.of_published()
     if team is not None:
-        proposed = promotion.of_team(proposed, team.pk)
+        proposed = plans.of_team(proposed, team.pk)
     changes = _described(proposed, None)
     promotion.apply(proposed, frame, run_id=None, team_id=team.pk if team else None)
     audit.record(
@@ -159,9 +159,9 @@ def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, A
     return changes
 
 
-def _described(proposed: promotion.Plan, team: Team | None) -> list[dict[str, Any]]:
+def _described(proposed: plans.Plan, team: Team | None) -> list[dict[str, Any]]:
     if team is not None:
-        proposed = promotion.of_team(proposed, team.pk)
+        proposed = plans.of_team(proposed, team.pk)
     parts = {"add": proposed.added, "change": proposed.changed, "withdraw": proposed.withdrawn}
     pks = {int(pk) for part in parts.values() for pk in part["item_id"]}
     items = DebtItem.objects.select_related("team").in_bulk(pks)
@@ -188,7 +188,7 @@ def _described(proposed: promotion.Plan, team: Team | None) -> list[dict[str, An
 
 
 def _key(value: Any) -> int | None:
-    return None if value is None or value == promotion.NONE else int(value)
+    return None if value is None or value == plans.NONE else int(value)
 
 
 def _known(value: Any) -> float | None:

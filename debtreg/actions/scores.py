@@ -12,7 +12,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, formulas, frames, tracing
+from debtreg import bulk, formulas, frames, plans, tracing
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import JobState, Score, ScoringPolicy, ScoringRun, User
@@ -81,7 +81,7 @@ class _Run:
         snapshot_at = timezone.now()
         frame = self.timed("score", self.score)
         self.pulse.report("promoting", 0, len(frame))
-        plan = self.timed("promote", lambda: promotion.propose(frame, self.catalog.policy))
+        plan = self.timed("promote", lambda: plans.propose(frame, self.catalog.policy))
         self.pulse.report("writing", 0, int(frame["changed"].sum()))
         start = time.perf_counter()
         with transaction.atomic():

@@ -1,0 +1,361 @@
+"""The bridge to promotion and planning: what the backlogs should hold. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from django.db.models import Sum
+from django.utils import timezone
+
+import scoring
+from debtreg import frames
+from debtreg.models import (
+    BacklogEntry,
+    DebtItem,
+    EntryState,
+    Iteration,
+    IterationState,
+    Prerequisite,
+    Score,
+)
+
+NONE = -1
+# What planning the iterations may take of a run.
+PLANNING_SECONDS = 20.0
+_ENTRY_COLUMNS = [
+    "pk",
+    "item_id",
+    "team_id",
+    "iteration_id",
+    "state",
+    "repair_days",
+    "roi",
+    "marginal_roi",
+    "reason",
+    "pinned",
+    "policy_version",
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to change: whole entries to add, columns to set, entries to take back.
+
+    basis : the entries and iterations it was made from; if they differ by now, it is stale
+    """
+
+    policy: scoring.Policy
+    basis: tuple[Any, ...]
+    added: pd.DataFrame
+    changed: pd.DataFrame
+    withdrawn: pd.DataFrame
+
+
+def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
+    """Decide, from a scored frame of all open items, what the backlogs should hold.
+
+    Reads the entries and iterations as they are; changes nothing.
+    """
+    entries, iterations = _entries(), _iterations()
+    needs = pd.DataFrame(
+        Prerequisite.objects.values_list("item_id", "needs_id").iterator(10_000),
+        columns=list(scoring.PREREQUISITE_COLUMNS),
+    ).astype("int64")
+    items = _candidates(frame, entries)
+    decided = scoring.promote(items, policy, needs)
+    wanted = _wanted(frame, items, decided, entries, policy)
+    placed = _placed(wanted, iterations, needs)
+    known = placed["pk"] != NONE
+    now = entries.set_index("item_id").reindex(placed.loc[known, "item_id"])
+    old = placed[known].set_index("item_id")
+    moved = pd.Series(False, index=old.index)
+    for name in ("iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason"):
+        moved |= ~((now[name] == old[name]) | (now[name].isna() & old[name].isna()))
+    gone = entries[~entries["item_id"].isin(placed["item_id"])]
+    return Plan(
+        policy=policy,
+        basis=_basis(entries, iterations),
+        added=placed[~known],
+        changed=old[moved].reset_index(),
+        withdrawn=_withdrawn(gone, items, decided, policy),
+    )
+
+
+def of_published() -> tuple[pd.DataFrame, Plan]:
+    """A plan from the scores as they are published, without a run; and the frame it is made of.
+
+    Only what may be in a backlog is looked at, and what that needs first.
+    """
+    catalog = frames.Catalog.read()
+    pks = set(BacklogEntry.objects.active().values_list("item_id", flat=True))
+    pks |= set(Score.objects.filter(is_open=True, promotes=True).values_list("item_id", flat=True))
+    pks |= set(DebtItem.objects.open().filter(pinned=True).values_list("pk", flat=True))
+    pks |= set(Prerequisite.objects.values_list("needs_id", flat=True))
+    condition, params = frames.among("d.id", sorted(pks))
+    items = frames.read_items(f"{condition} AND d.status <> 'done'", params)
+    condition, params = frames.among("i.item_id", items["item_id"].tolist())
+    frame = frames.score(items, frames.read_impacts(condition, params), catalog)
+    return frame, propose(frame, catalog.policy)
+
+
+def of_team(plan: Plan, team_id: int) -> Plan:
+    """The part of a plan that concerns one team's backlog."""
+    added, changed, withdrawn = (
+        part[part["team_id"] == team_id] for part in (plan.added, plan.changed, plan.withdrawn)
+    )
+    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+
+
+def _entries() -> pd.DataFrame:
+    rows = BacklogEntry.objects.active().order_by("pk").values_list(*_ENTRY_COLUMNS)
+    frame = pd.DataFrame(rows.iterator(10_000), columns=_ENTRY_COLUMNS)
+    frame["iteration_id"] = frame["iteration_id"].fillna(NONE).astype("int64")
+    for name in ("pk", "item_id", "team_id"):
+        frame[name] = frame[name].astype("int64")
+    for name in ("repair_days", "roi", "marginal_roi"):
+        frame[name] = frame[name].astype("float64")
+    frame["pinned"] = frame["pinned"].astype(bool)
+    return frame
+
+
+def _iterations() -> pd.DataFrame:
+    """Open iterations in the order of time, with the room that closed entries leave of them."""
+    rows = (
+        Iteration.objects.filter(state=IterationState.OPEN, ends_on__gte=timezone.localdate())
+        .order_by("starts_on", "pk")
+        .values_list("pk", "team_id", "starts_on", "capacity_days")
+    )
+    frame = pd.DataFrame(rows, columns=["iteration_id", "team_id", "starts_on", "capacity_days"])
+    done = dict(
+        BacklogEntry.objects.filter(state=EntryState.DONE, iteration__in=frame["iteration_id"])
+        .values_list("iteration_id")
+        .annotate(days=Sum("repair_days"))
+    )
+    frame["left_days"] = [
+        float(days) - float(done.get(pk) or 0)
+        for pk, days in zip(frame["iteration_id"], frame["capacity_days"], strict=True)
+    ]
+    return frame
+
+
+def basis() -> tuple[Any, ...]:
+    """What a plan made now would depend on, to compare with `Plan.basis`."""
+    return _basis(_entries(), _iterations())
+
+
+def _basis(entries: pd.DataFrame, iterations: pd.DataFrame) -> tuple[Any, ...]:
+    """What a plan depends on, comparable."""
+    used = entries[["pk", "item_id", "iteration_id", "state", "pinned"]]
+    return (
+        tuple(used.itertuples(index=False, name=None)),
+        tuple(iterations.itertuples(index=False, name=None)),
+    )
+
+
+def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    """The scored frame as scoring.promote takes it."""
+    entered = frame["item_id"].isin(entries["item_id"])
+    by_hand = entries.loc[entries["pinned"], "item_id"]
+    started = entries.loc[entries["state"] == EntryState.STARTED, "item_id"]
+    codes = {state: code for code, state in enumerate(scoring.STATES)}
+    return pd.DataFrame(
+        {
+            "item_id": frame["item_id"],
+            "state": frame["state"].map(codes).astype("int8"),
+            "roi": frame["roi"],
+            "promotes": frame["promotes"].astype(bool),
+            "own_benefit": frame["weighted_benefit"],
+            "repair_cost": frame["repair_cost"],
+            "certainty": np.nan,
+            "vetoed": frame["vetoed"],
+            "accepted": frame["accepted"],
+            # Whoever put an entry there by hand has decided; a run does not take it back.
+            "pinned": frame["pinned"] | frame["item_id"].isin(by_hand),
+            "entered": entered,
+            "started": frame["item_id"].isin(started) | frame["doing"],
+        }
+    )
+
+
+def _wanted(
+    frame: pd.DataFrame,
+    items: pd.DataFrame,
+    decided: pd.DataFrame,
+    entries: pd.DataFrame,
+    policy: scoring.Policy,
+) -> pd.DataFrame:
+    """The entries that there should be, with their reasons; not yet placed into iterations."""
+    # Work in progress that nobody promoted needs no entry unless it is worth one.
+    chosen = decided["promoted"] & (items["entered"] | ~items["started"] | items["promotes"])
+    chosen &= frame["team_id"] != NONE
+    rows = pd.DataFrame(
+        {
+            "item_id": frame.loc[chosen, "item_id"],
+            "team_id": frame.loc[chosen, "team_id"],
+            "benefit": frame.loc[chosen, "weighted_benefit"].fillna(0),
+            "repair_days": _half_days(frame.loc[chosen, "repair_days"]),
+            "roi": frame.loc[chosen, "roi"],
+            "marginal_roi": decided.loc[chosen, "marginal_roi"],
+            "started": items.loc[chosen, "started"],
+        }
+    ).reset_index(drop=True)
+    rows["reason"] = _reasons(rows, decided.loc[chosen, "reason"].to_numpy(), policy)
+    known = entries[["item_id", "pk", "iteration_id", "pinned", "team_id"]]
+    rows = rows.merge(known.rename(columns={"team_id": "old_team"}), how="left", on="item_id")
+    rows["pk"] = rows["pk"].fillna(NONE).astype("int64")
+    rows["iteration_id"] = rows["iteration_id"].fillna(NONE).astype("int64")
+    rows["pinned"] = rows["pinned"].eq(True)
+    return rows
+
+
+def _half_days(days: pd.Series[float]) -> pd.Series[float]:
+    """As backlog.half_days: rounded up to half person-days."""
+    return np.ceil((days * 2).round(6)) / 2
+
+
+def _reasons(rows: pd.DataFrame, codes: np.ndarray[Any, Any], policy: scoring.Policy) -> list[str]:
+    threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
+    texts = {
+        "started": "In progress. Its ROI is {roi}.",
+        "above": "ROI {roi} is above {threshold}.",
+        "bundle": "Repaired together with the others of its group it returns {roi},"
+        " which is above {threshold}.",
+        "pinned": "Pinned: promoted whatever its ROI.",
+        "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
+        "needed": "Something that is promoted needs it first.",
+    }
+    # "Above" shows as many places as it takes to see that it is.
+    return [
+        texts[scoring.REASONS[code]].format(
+            roi=_seen_above(value, policy.threshold), threshold=threshold, floor=floor
+        )
+        for code, value in zip(codes, rows["marginal_roi"], strict=True)
+    ]
+
+
+def _seen_above(value: float, threshold: float) -> str:
+    for places in (2, 4, 8):
+        text = f"{value:.{places}f}"
+        if float(text) != threshold:
+            return text
+    return f"{value:.12g}"
+
+
+def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame) -> pd.DataFrame:
+    """Give each entry its iteration and state; what fits nowhere is unscheduled."""
+    placed = wanted.copy()
+    placed["displaced"] = "[]"
+    placed["state"] = np.where(placed["started"], EntryState.STARTED, EntryState.UNSCHEDULED)
+    free = ~placed["started"]
+    placed.loc[free & placed["repair_days"].isna(), "iteration_id"] = NONE
+    free &= placed["repair_days"].notna()
+    slots = _slots(placed, iterations)
+    entries = placed.loc[free, ["item_id", "team_id", "benefit", "pinned", "iteration_id"]]
+    entries["days"] = placed.loc[free, "repair_days"]
+    # An iteration that is closed, over or another team's holds no plan.
+    pairs = set(zip(slots["iteration_id"], slots["team_id"], strict=True))
+    there = [
+        pair in pairs for pair in zip(entries["iteration_id"], entries["team_id"], strict=True)
+    ]
+    entries["iteration_id"] = entries["iteration_id"].where(there, NONE)
+    plan = scoring.assign(entries, slots, needs, seconds=PLANNING_SECONDS)
+    found = plan.entries.set_index(entries.index)
+    placed.loc[free, "iteration_id"] = found["iteration_id"]
+    in_one = free & (placed["iteration_id"] != NONE)
+    placed.loc[in_one, "state"] = EntryState.PLANNED
+    out = found["displaced_id"]
+    displaced = [f'["DEBT-{item}"]' if item != NONE else "[]" for item in out]
+    placed.loc[free, "displaced"] = displaced
+    placed.loc[free, "reason"] += _place_reasons(placed[free], found, iterations)
+    return placed
+
+
+def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
+    """The open iterations as scoring.assign takes them: what is started has its room already."""
+    started = placed[placed["started"] & (placed["iteration_id"] != NONE)]
+    taken = started.groupby("iteration_id")["repair_days"].sum()
+    left = iterations["left_days"] - iterations["iteration_id"].map(taken).fillna(0)
+    return pd.DataFrame(
+        {
+            "iteration_id": iterations["iteration_id"].astype("int64"),
+            "team_id": iterations["team_id"].astype("int64"),
+            "order": np.array([day.toordinal() for day in iterations["starts_on"]], "int64"),
+            "half_days_left": np.floor(left.astype("float64").clip(lower=0) * 2).astype("int64"),
+        }
+    )
+
+
+def _place_reasons(
+    entries: pd.DataFrame, found: pd.DataFrame, iterations: pd.DataFrame
+) -> list[str]:
+    """Why each entry is in its iteration, or in none: the second sentence of its reason."""
+    names = dict(
+        Iteration.objects.filter(pk__in=iterations["iteration_id"]).values_list("pk", "name")
+    )
+    largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64").to_dict()
+    texts = {
+        "placed": " Planned for {name}.",
+        "pinned": " Planned for {name}, where a person wants it.",
+        "full": " No open iteration has room for its {days:g} person-days:"
+        " what is planned returns more.",
+        "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
+        " split it, or make room.",
+        "no_iteration": " Its team has no open iteration.",
+        "waits": " It waits for DEBT-{needs}, which is in no iteration.",
+    }
+    reasons = []
+    for team, days, slot, place, needs, out, out_by in zip(
+        entries["team_id"],
+        entries["repair_days"],
+        found["iteration_id"],
+        found["place"],
+        found["needs_id"],
+        found["displaced_id"],
+        found["displaced_by_id"],
+        strict=True,
+    ):
+        reason = texts[scoring.PLACES[place]].format(
+            name=names.get(slot, ""), days=days, largest=largest.get(team, 0), needs=needs
+        )
+        if out != NONE:
+            reason += f" It displaced DEBT-{out}."
+        if out_by != NONE:
+            reason += f" It was displaced by DEBT-{out_by}."
+        reasons.append(reason)
+    return reasons
+
+
+def _withdrawn(
+    gone: pd.DataFrame, items: pd.DataFrame, decided: pd.DataFrame, policy: scoring.Policy
+) -> pd.DataFrame:
+    """The entries to take back, each with the reason."""
+    why = decided.set_index("item_id").reindex(gone["item_id"])
+    texts = {
+        "fell": "ROI {roi} has fallen below {floor}.",
+        "below": "ROI {roi} is not above {threshold}.",
+        "vetoed": "It is vetoed.",
+        "accepted": "The debt is accepted.",
+        "needs_estimate": "Its repair is no longer estimated.",
+        "unpriced": "Nothing is known any more of what it costs.",
+        "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
+        "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
+    }
+    reasons = []
+    for code, roi, blocked_by in zip(
+        why["reason"], why["marginal_roi"], why["blocked_by"], strict=True
+    ):
+        if np.isnan(code):
+            reasons.append("It is resolved.")
+            continue
+        reasons.append(
+            texts.get(scoring.REASONS[int(code)], "It belongs to no team.").format(
+                roi=f"{roi:.2f}",
+                floor=f"{policy.demote_below:g}",
+                threshold=f"{policy.threshold:g}",
+                blocked_by=int(blocked_by),
+            )
+        )
+    return gone[["pk", "item_id", "team_id"]].assign(reason=reasons)
