@@ -90,6 +90,11 @@ def remove(*, obj: models.Model, by: User | None) -> None:
     _check(obj, by)
     old, key = audit.values_of(obj), str(obj)
     kind = obj._meta.model_name or ""
+    if isinstance(obj, Iteration) and (held := obj.entries.active().count()):
+        raise StillUsed(
+            f"{key} still holds {held} backlog {'entry' if held == 1 else 'entries'}.",
+            hint="Move what is in it to another iteration first.",
+        )
     try:
         obj.delete()
     except ProtectedError as error:

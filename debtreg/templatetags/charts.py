@@ -36,13 +36,13 @@ def roi_plot(roi: Any, low: Any, high: Any, threshold: Any) -> SafeString:
         line = format_html(
             '<line class="plot-range" x1="{}%" x2="{}%" y1="50%" y2="50%"/>', first, last
         )
-    over = "plot plot-over" if limit is not None and dot > limit else "plot"
+    over = (parse(roi) or 0) > (parse(threshold) or 0)
     return format_html(
         '<svg class="{}" aria-hidden="true">'
         '<line class="plot-axis" x1="0" x2="100%" y1="50%" y2="50%"/>'
         '<line class="plot-threshold" x1="{limit}%" x2="{limit}%" y1="0" y2="100%"/>'
         '{}<circle class="plot-dot" cx="{}%" cy="50%" r="3.5"/></svg>',
-        over,
+        "plot plot-over" if over else "plot",
         line,
         dot,
         limit=limit or 0,

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from debtreg.actions import backlog, debt
@@ -20,8 +21,9 @@ from debtreg.models import (
     Iteration,
     IterationState,
     Team,
+    pk_of,
 )
-from debtreg.web.errors import command
+from debtreg.web.errors import chosen_key, command
 
 # Cards in a column; a longer one says how many more there are.
 MOST_CARDS = 60
@@ -115,6 +117,36 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
+@login_required
+@require_safe
+def plan(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the next run would change in this backlog, before anything is changed."""
+    team = get_object_or_404(Team, slug=slug)
+    names = dict(Iteration.objects.filter(team=team).values_list("pk", "name"))
+    changes = [
+        {
+            **change,
+            "pk": pk_of(change["debt"]),
+            "to": names.get(change["iteration"]),
+            "from": names.get(change["iteration_before"]),
+        }
+        for change in backlog.plan(team=team)
+    ]
+    return render(request, "backlog/plan.html", {"team": team, "changes": changes})
+
+
+@command
+def apply_plan(request: HttpRequest, slug: str) -> str:
+    team = get_object_or_404(Team, slug=slug)
+    changes = backlog.apply_plan(team=team, by=request.user)  # type: ignore[arg-type]
+    messages.success(
+        request,
+        ngettext("%(n)s change is made.", "%(n)s changes are made.", len(changes))
+        % {"n": len(changes)},
+    )
+    return reverse("backlog-team", args=[slug])
+
+
 def _entry(entry: BacklogEntry) -> str:
     slug = Team.objects.values_list("slug", flat=True).get(pk=entry.team_id)
     return reverse("backlog-team", args=[slug]) + f"#entry-{entry.pk}"
@@ -122,11 +154,11 @@ def _entry(entry: BacklogEntry) -> str:
 
 @command
 def move(request: HttpRequest, pk: int) -> str:
-    chosen = request.POST.get("iteration", "")
-    iteration_id = (
-        int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 19 else None
+    entry = backlog.move(
+        entry_id=pk,
+        iteration_id=chosen_key(request, "iteration"),
+        by=request.user,  # type: ignore[arg-type]
     )
-    entry = backlog.move(entry_id=pk, iteration_id=iteration_id, by=request.user)  # type: ignore[arg-type]
     messages.success(
         request,
         _("%(key)s is in %(name)s.") % {"key": entry.item.key, "name": entry.iteration}

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from debtreg.actions import backlog, debt
 from debtreg.models import DebtItem
-from debtreg.web.errors import command
+from debtreg.web.errors import chosen_key, command
 from debtreg.web.forms import DecisionForm
 
 
@@ -33,10 +33,9 @@ def _reasoned(request: HttpRequest, pk: int, action: Any, text: str) -> str | No
 
 @command
 def promote(request: HttpRequest, pk: int) -> str:
-    iteration = request.POST.get("iteration", "")
     entry = backlog.promote(
         pk=pk,
-        iteration_id=int(iteration) if iteration.isdecimal() else None,
+        iteration_id=chosen_key(request, "iteration"),
         by=request.user,  # type: ignore[arg-type]
     )
     return _done(request, entry.item, _("%(key)s is promoted."))

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRefresh, reswap, retarget
 
 from debtreg.actions import audit
-from debtreg.errors import DebtregError, NotAllowed
+from debtreg.errors import DebtregError, NotAllowed, NotFound
 from debtreg.models import Channel
 
 API = "/api/"
@@ -90,6 +90,19 @@ def back(request: HttpRequest) -> str:
         ):
             return url
     return resolve_url("ranking")
+
+
+def chosen_key(request: HttpRequest, name: str) -> int | None:
+    """The key that a select was sent with; None where it was left empty. Raises NotFound."""
+    text = request.POST.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NotFound(
+            _("There is no %(name)s %(text)s.") % {"name": name, "text": text[:40]},
+            hint=_("Load the page again and choose from its list."),
+        )
+    return int(text)
 
 
 # --- What Django calls ----------------------------------------------------------------------------

@@ -244,6 +244,8 @@ class ImpactForm(forms.Form):
 
     def __init__(self, *args: Any, catalog: Catalog, **options: Any) -> None:
         super().__init__(*args, **options)
+        # A formset would let its last forms pass as if they were not there.
+        self.empty_permitted = False
         self.catalog = catalog
         self.fields["guarantee"].choices = catalog.guarantee_choices()  # type: ignore[attr-defined]
         kind = self["kind"].value()

@@ -55,9 +55,7 @@ def found() -> Company:
     PriceFactory(kind=ImpactKind.TOIL, price=Decimal(200))
     PriceFactory(kind=ImpactKind.LATENCY, service=service, price=Decimal("0.00002"))
     people = {
-        role: UserFactory(
-            username=role, role=role, teams=[payments] if role in OF_PAYMENTS else []
-        )
+        role: UserFactory(username=role, role=role, teams=[payments] if role in OF_PAYMENTS else [])
         for role in Role.values
     }
     for person in people.values():
@@ -70,9 +68,7 @@ def found() -> Company:
         ends_on=date(2026, 12, 6),
         capacity_days=Decimal(10),
     )
-    best = DebtItemFactory(
-        title="退款查询全表扫描", service=service, effort=2, impacts=[toil(72)]
-    )
+    best = DebtItemFactory(title="退款查询全表扫描", service=service, effort=2, impacts=[toil(72)])
     middling = DebtItemFactory(
         title="Tokens never expire", service=other, effort=2, impacts=[stated(5000)]
     )

@@ -1,0 +1,155 @@
+"""Every page in both themes: accessible, without complaints of the browser, and fit for phones."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource
+from tests.factories import ScoringRunFactory
+from tests.web.company import Company
+
+SAMPLE = {"row": 2, "title": "退款查询全表扫描", "state": "imported", "currency": "CNY"}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def paths(company: Company) -> dict[str, str]:
+    """Every page of the product, by name."""
+    waiting = ScoringRunFactory(state=JobState.RUNNING, stage="scoring", done=3, total=9)
+    over = ScoringRunFactory(state=JobState.DONE, items=4, annual_cost=20000)
+    preview = _import(ImportStep.PREVIEW, JobState.DONE)
+    reading = _import(ImportStep.PREVIEW, JobState.RUNNING)
+    refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
+    stored = _import(ImportStep.COMMIT, JobState.DONE)
+    return {
+        "ranking": "/",
+        "ranking with filters": "/?team=payments&state=priced&min_roi=3&ordering=cost",
+        "wrong filters": "/?team=nobody&min_roi=much",
+        "nothing found": "/?q=zzzz",
+        "debt": f"/debts/{company.best.key}/",
+        "debt without price": f"/debts/{company.unpriced.key}/",
+        "edit a debt": f"/debts/{company.best.key}/edit/",
+        "log a debt": "/debts/new/",
+        "backlog": "/backlog/teams/payments/",
+        "plan": "/backlog/teams/payments/plan/",
+        "empty backlog": "/backlog/teams/accounts/",
+        "iteration": f"/backlog/iterations/{company.sprint.pk}/",
+        "imports": "/imports/",
+        "preview": f"/imports/{preview.pk}/",
+        "reading": f"/imports/{reading.pk}/",
+        "refused": f"/imports/{refused.pk}/",
+        "stored": f"/imports/{stored.pk}/",
+        "runs": "/runs/",
+        "run under way": f"/runs/{waiting.pk}/",
+        "run": f"/runs/{over.pk}/",
+        "services": "/services/",
+        "service": "/services/payment-service/",
+        "edit a service": "/services/payment-service/edit/",
+        "prices": "/prices/",
+        "new price": "/prices/new/",
+        "tokens": "/tokens/",
+        "help": "/help/",
+    }
+
+
+def _import(step: str, state: str, **columns: object) -> LedgerImport:
+    columns_ = [
+        {
+            "index": 0,
+            "letter": "A",
+            "header": "债务名称",
+            "field": "title",
+            "unit": "",
+            "warnings": [],
+            "messages": ["Two columns have this header."],
+            "samples": ["退款查询全表扫描"],
+        }
+    ]
+    sheet = {
+        "name": "债务台账",
+        "hidden": False,
+        "imported": True,
+        "why": "",
+        "message": "",
+        "rows": 2,
+        "header_row": 1,
+        "columns": columns_,
+    }
+    done = state == JobState.DONE
+    job = LedgerImport.objects.create(
+        source=LedgerSource.objects.get_or_create(name="台账")[0],
+        filename="ledger.xlsx",
+        step=step,
+        state=state,
+        workbook={"sheets": [sheet]} if done else {},
+        sample=[SAMPLE] if done else [],
+        summary={
+            "imported": 1,
+            "held": 0,
+            "skipped": [{"sheet": "债务台账", "row": 9, "reason": "total", "text": "合计"}],
+            "duplicates": [{"first_row": 2, "row": 3, "why": "same title and service"}],
+            "findings": 1,
+            "created": 1,
+            "updated": 0,
+            "unchanged": 0,
+            "gone": [{"key": "债务台账 | td-1", "row": 4}],
+        }
+        if done
+        else {},
+        **columns,
+    )
+    LedgerFinding.objects.create(
+        ledger_import=job,
+        sheet="债务台账",
+        row=2,
+        field="due",
+        kind="unreadable",
+        text="很快",
+        message="…",
+    )
+    return job
+
+
+def unfold(page: Page) -> None:
+    """Open what is folded away: it is part of the page."""
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(
+    visit: Callable[..., Page], company: Company, theme: str
+) -> None:
+    page = visit("/", "admin", theme=theme)
+    found = {}
+    for name, path in paths(company).items():
+        page.goto(path)
+        unfold(page)
+        results = Axe().run(page, options=RULES)
+        if results.violations_count:
+            found[name] = results.generate_report()
+    assert not found, "\n".join(f"{name}\n{report}" for name, report in found.items())
+
+
+def test_axe_finds_nothing_where_one_logs_in(visit: Callable[..., Page]) -> None:
+    page = visit("/")
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/login/")
+    page.get_by_label("Name").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+    results = Axe().run(page, options=RULES)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_no_page_is_wider_than_a_phone(visit: Callable[..., Page], company: Company) -> None:
+    page = visit("/", "admin", width=390)
+    too_wide = {}
+    for name, path in paths(company).items():
+        page.goto(path)
+        unfold(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 390:
+            too_wide[name] = width
+    assert not too_wide

@@ -1,0 +1,130 @@
+"""Every page, for everybody: who sees it, who may not, and what it costs."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from debtreg.models import JobState, LedgerImport, LedgerSource, Role
+from tests.factories import ScoringRunFactory
+from tests.web.company import Company
+
+READ_BY_ALL = [
+    "/",
+    "/debts/{best}/",
+    "/debts/{unpriced}/",
+    "/debts/{unestimated}/",
+    "/backlog/teams/payments/",
+    "/backlog/teams/accounts/",
+    "/backlog/teams/payments/plan/",
+    "/imports/",
+    "/imports/{ledger}/",
+    "/runs/",
+    "/runs/{run}/",
+    "/services/",
+    "/services/payment-service/",
+    "/prices/",
+    "/tokens/",
+    "/help/",
+]
+# Who may open a form, apart from administrators.
+FORMS = {
+    "/debts/new/": {Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE},
+    "/debts/{best}/edit/": {Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE},
+    "/backlog/teams/payments/iterations/new/": {Role.PRODUCT_OWNER},
+    "/backlog/teams/accounts/iterations/new/": set(),
+    "/backlog/iterations/{sprint}/": {Role.PRODUCT_OWNER},
+    "/services/new/": {Role.SRE},
+    "/services/payment-service/edit/": {Role.SRE},
+    "/prices/new/": {Role.SRE},
+}
+
+
+@pytest.fixture
+def places(company: Company) -> dict[str, object]:
+    """What stands in the paths above."""
+    return {
+        "best": company.best.key,
+        "unpriced": company.unpriced.key,
+        "unestimated": company.unestimated.key,
+        "sprint": company.sprint.pk,
+        "run": ScoringRunFactory(state=JobState.DONE, annual_cost=1).pk,
+        "ledger": LedgerImport.objects.create(
+            source=LedgerSource.objects.create(name="台账"),
+            filename="a.csv",
+            state=JobState.DONE,
+            workbook={"sheets": []},
+            sample=[{"row": 2, "title": "x", "currency": "CNY"}],
+            summary={"imported": 1},
+        ).pk,
+    }
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_everybody_reads_every_page_in_under_25_queries(
+    as_role: Callable[[str], Client],
+    role: str,
+    places: dict[str, object],
+    django_assert_max_num_queries: Callable[..., object],
+) -> None:
+    client = as_role(role)
+    for path in READ_BY_ALL:
+        with django_assert_max_num_queries(24, info=path):
+            assert client.get(path.format(**places)).status_code == 200, path
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_forms_open_for_those_who_may_and_say_to_others_who_may(
+    as_role: Callable[[str], Client], role: str, places: dict[str, object]
+) -> None:
+    client = as_role(role)
+    for path, roles in FORMS.items():
+        response = client.get(path.format(**places))
+        if role in roles | {Role.ADMIN}:
+            assert response.status_code == 200, path
+        else:
+            assert response.status_code == 403, path
+            assert "This is for:" in response.text
+
+
+def test_whoever_is_not_logged_in_is_asked_to(client: Client, places: dict[str, object]) -> None:
+    for path in [*READ_BY_ALL, *FORMS]:
+        path = path.format(**places)
+        assert client.get(path).headers["Location"] == f"/login/?next={path}"
+
+
+def test_links_of_pages_lead_somewhere(
+    as_role: Callable[[str], Client], places: dict[str, object]
+) -> None:
+    client = as_role(Role.ADMIN)
+    links = set()
+    for path in [*READ_BY_ALL, *FORMS]:
+        text = client.get(path.format(**places)).text
+        links |= set(re.findall(r'(?:href|action)="(/[^"#?]*)', text))
+    assert len(links) > 20
+    for link in links:
+        # What changes something answers a GET with 405, which is somewhere.
+        assert client.get(link).status_code in (200, 302, 405), link
+
+
+def test_no_page_has_inline_script_or_style(
+    as_role: Callable[[str], Client], places: dict[str, object]
+) -> None:
+    client = as_role(Role.ADMIN)
+    for path in [*READ_BY_ALL, *FORMS]:
+        text = client.get(path.format(**places)).text
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), path
+        assert not re.search(r"<style|\sstyle=|\son\w+=", text), path
+        assert not re.search(r'(src|href)="(https?:)?//', text), path
+
+
+def test_every_text_of_the_templates_can_be_translated() -> None:
+    tags = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}")
+    for template in (settings.BASE_DIR / "templates").rglob("*.html"):
+        if template.parent.name != "api":  # for machines' people: English, as the document is
+            source = template.read_text("utf-8")
+            source = re.sub(r"{% blocktranslate.*?{% endblocktranslate %}", "", source, flags=re.S)
+            found = re.findall(r">\s*([A-Za-z][a-z]+ [a-z][^<]*)<", tags.sub("", source))
+            assert not found, f"{template.name}: {found}"
