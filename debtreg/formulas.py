@@ -84,7 +84,7 @@ def _shown(value: Any) -> str:
     return f"{int(whole):,}{point}{rest}" if whole not in ("-0", "") else text
 
 
-def _impact(row: dict[str, Any]) -> dict[str, Any]:
+def _impact(row: dict[Any, Any]) -> dict[str, Any]:
     kind = scoring.KINDS[int(row["kind"])]
     units = units_of(kind)
     factors = {}

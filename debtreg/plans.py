@@ -213,7 +213,7 @@ def _wanted(
 
 def _half_days(days: pd.Series[float]) -> pd.Series[float]:
     """As backlog.half_days: rounded up to half person-days."""
-    return np.ceil((days * 2).round(6)) / 2
+    return pd.Series(np.ceil((days * 2).round(6)) / 2, index=days.index)
 
 
 def _reasons(rows: pd.DataFrame, codes: np.ndarray[Any, Any], policy: scoring.Policy) -> list[str]:
@@ -260,7 +260,7 @@ def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame)
     there = [
         pair in pairs for pair in zip(entries["iteration_id"], entries["team_id"], strict=True)
     ]
-    entries["iteration_id"] = entries["iteration_id"].where(there, NONE)
+    entries["iteration_id"] = entries["iteration_id"].where(np.array(there, dtype=bool), NONE)
     plan = scoring.assign(entries, slots, needs, seconds=PLANNING_SECONDS)
     found = plan.entries.set_index(entries.index)
     placed.loc[free, "iteration_id"] = found["iteration_id"]

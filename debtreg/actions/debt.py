@@ -336,7 +336,7 @@ def store_many(
     items = items.reset_index(drop=True)
     new = items["pk"].isna() if "pk" in items else pd.Series(True, index=items.index)
     pks = items["pk"].astype("Int64") if "pk" in items else pd.Series(pd.NA, items.index, "Int64")
-    pks[new] = _new_keys(DebtItem._meta.db_table, int(new.sum()))
+    pks[new] = np.array(_new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
     pk_of_row = pks.astype("int64").to_numpy()
     try:
         with transaction.atomic():
@@ -411,14 +411,14 @@ def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
             columns.append(_python_values(items[name], constant.get(name)))
         else:
             columns.append([constant.get(name)] * len(items))
-    names = ["id", *(field.column for field in fields)]
+    names = ["id", *(str(field.column) for field in fields)]
     bulk.write_rows(frames.ITEMS, names, zip(*columns, strict=True))
 
 
 def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
     if items.empty:
         return
-    names = [name for name in items if name != "pk"]
+    names = [str(name) for name in items if name != "pk"]
     columns = [_python_values(items[name], _TEXT_COLUMNS.get(name)) for name in names]
     bulk.update_rows(frames.ITEMS, "id", pks.tolist(), names, columns)
     condition, params = frames.among("id", pks.tolist())

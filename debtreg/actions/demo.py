@@ -186,7 +186,7 @@ def _kept(impact: Any) -> dict[str, Any]:
 
 
 def _impact(entry: dict[str, Any], guarantees: dict[str, Guarantee]) -> dict[str, Any]:
-    values = {name: entry[name] for name in ("kind", "grade", "note") if name in entry}
+    values: dict[str, Any] = {k: entry[k] for k in ("kind", "grade", "note") if k in entry}
     values["guarantee"] = guarantees.get(entry.get("guarantee", ""))
     for factor in FACTORS:
         if factor not in entry:

@@ -288,6 +288,8 @@ _FIELDS = {
     "closed": "closed_on",
     "id": "ledger_id",
 }
+# Longer texts are cut in the item; the row keeps them whole.
+_LONGEST = {"type": 80, "owner": 120}
 _COST = ["annual_cost_low", "annual_cost_likely", "annual_cost_high", "currency"]
 
 
@@ -348,7 +350,7 @@ class _Commit:
         both = (texts[0] != "") & (texts[1] != "")
         rows["description"] = texts[0] + np.where(both, "\n\n", "") + texts[1]
         for name in ("type", "owner"):
-            rows[name] = rows[name].str.slice(0, DebtItem._meta.get_field(_FIELDS[name]).max_length)
+            rows[name] = rows[name].str.slice(0, _LONGEST[name])
         rows["fingerprint"] = self._fingerprint(rows)
         return rows
 

@@ -29,7 +29,7 @@ class Pulse(threading.Thread):
         super().__init__(name=f"pulse of {model.__name__} {pk}", daemon=True)
         self.model, self.pk, self.owner = model, pk, owner
         self.progress: dict[str, Any] = {}
-        self.wake, self.stopped, self.lost = threading.Event(), False, False
+        self.wake, self.stopping, self.lost = threading.Event(), threading.Event(), False
 
     def report(self, stage: str, done: int = 0, total: int = 0) -> None:
         """Note where the job is. Raises LeaseLost once it is no longer ours."""
@@ -41,10 +41,10 @@ class Pulse(threading.Thread):
     def run(self) -> None:
         every = settings.JOB_LEASE_SECONDS / 4
         try:
-            while not self.stopped:
+            while not self.stopping.is_set():
                 self.wake.wait(every)
                 self.wake.clear()
-                if self.stopped:
+                if self.stopping.is_set():
                     break
                 try:
                     if not self.model.objects.beat(self.pk, self.owner, **self.progress):
@@ -58,7 +58,7 @@ class Pulse(threading.Thread):
             connections["default"].close()
 
     def stop(self) -> None:
-        self.stopped = True
+        self.stopping.set()
         self.wake.set()
         self.join()
 

@@ -80,7 +80,7 @@ class Job(models.Model):
     hint = models.TextField(blank=True)
     traceparent = models.CharField(max_length=55, blank=True)
     requested_by = models.ForeignKey(
-        "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        "debtreg.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
     objects = JobQuerySet.as_manager()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -28,7 +28,9 @@ class User(AbstractUser):
     """A person or a machine account. Members change the debts of their own teams."""
 
     role = models.CharField(max_length=14, choices=Role, default=Role.MEMBER)
-    teams = models.ManyToManyField("Team", related_name="members", blank=True)
+    teams: models.ManyToManyField[Any, Any] = models.ManyToManyField(
+        "Team", related_name="members", blank=True
+    )
 
     class Meta:
         constraints: ClassVar = [known_words("user", "role", Role.values)]
