@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         uses_database = item.get_closest_marker("django_db") or fixtures & DATABASE_FIXTURES
         second_run = config.getoption("--only-database")
         wanted = uses_database and not any(
-            item.get_closest_marker(name) for name in ("browser", "postgres_only")
+            item.get_closest_marker(name) for name in ("browser", "postgres_only", "once")
         )
         (kept if wanted or not second_run else dropped).append(item)
     items[:] = kept
