@@ -28,7 +28,7 @@ class ImpactPartSerializer(serializers.Serializer):
     )
     foreign = serializers.BooleanField(help_text="The amount is in another currency.")
     factors = serializers.DictField(child=FactorSerializer())
-    cost_per_year = MoneyField()
+    cost_per_year = MoneyField(help_text="Money per year.")
     effectiveness = PlainField(help_text="0 to 1.")
     weight = PlainField(help_text="Of the kind x of the guarantee.")
     benefit = MoneyField(help_text="Money per year.")
@@ -40,9 +40,9 @@ class ImpactPartSerializer(serializers.Serializer):
 class RepairPartSerializer(serializers.Serializer):
     days = PlainField(help_text="Person-days.")
     day_rate = PlainField(help_text="Money per person-day.")
-    cash = MoneyField()
+    cash = MoneyField(help_text="Money.")
     contingency = PlainField(help_text="Ratio.")
-    cost = MoneyField()
+    cost = MoneyField(help_text="Money.")
     formula = serializers.CharField()
 
 

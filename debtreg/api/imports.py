@@ -74,10 +74,14 @@ class ChoiceSerializer(StrictSerializer):
         }
 
 
-class FindingSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = LedgerFinding
-        fields: ClassVar = ["id", "sheet", "row", "field", "kind", "text", "message"]
+class FindingSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    sheet = serializers.CharField()
+    row = serializers.IntegerField(help_text="The line that Excel shows.")
+    field = serializers.CharField(help_text="Empty where the whole row is meant.")
+    kind = serializers.CharField(help_text="For programs.")
+    text = serializers.CharField(help_text="The cell as it was.")
+    message = serializers.CharField()
 
 
 class ImportFilter(django_filters.FilterSet):

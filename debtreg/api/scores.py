@@ -59,9 +59,9 @@ class ScorePointSerializer(serializers.Serializer):
     """A score at one time, in short."""
 
     state = serializers.ChoiceField(choices=ScoreState.choices)
-    roi = PlainField()
-    annual_cost = MoneyField()
-    repair_cost = MoneyField()
+    roi = PlainField(help_text="Ratio.")
+    annual_cost = MoneyField(help_text="Money per year.")
+    repair_cost = MoneyField(help_text="Money.")
     priority = Choice(Priority.choices)
 
 

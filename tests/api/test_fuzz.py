@@ -25,7 +25,7 @@ from debtreg.models import (
     ScoringRun,
 )
 from debtreg.wsgi import application
-from tests.test_docs import DOCUMENT
+from tests.api.test_document import DOCUMENT
 
 SCHEMA = schemathesis.openapi.from_path(DOCUMENT)
 SCHEMA.app = application

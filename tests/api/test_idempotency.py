@@ -119,8 +119,7 @@ def test_a_repeated_upload_is_known_by_what_is_in_it(api, db):
     assert is_error(upload(b"title\ny\n"), 409)
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_repeats_at_the_same_time_do_it_once():
+def test_repeats_at_the_same_time_do_it_once(transactional_db):
     user = User.objects.create_user("robot", role=Role.ADMIN)
     _, text = ApiToken.issue(user=user, name="test")
     answers = []

@@ -91,21 +91,22 @@ def test_a_ledger_is_uploaded_previewed_and_committed(api, checkout, sent):
     assert (commit.status_code, commit.json()["step"]) == (202, "commit")
     tasks.run_import(job["id"])
     done = api.get(answer["Location"]).json()
-    expected = json.loads((LEDGERS / "expected.json").read_text())["ledger-en.csv"]
+    expected = json.loads((LEDGERS / "expected.json").read_text())["files"]["ledger-en.csv"]
     assert done["state"] == "done", done
     assert done["summary"]["imported"] == expected["imported"] == DebtItem.objects.count()
-    assert [len(sent), sent[0].pk] == [2, job["id"]]
+    imports = [each.pk for each in sent if isinstance(each, LedgerImport)]
+    assert imports == [job["id"], job["id"]]
 
 
 def test_the_columns_of_a_preview_are_corrected(api, db):
-    job = upload(api, "a.csv", b"what,why\nSlow,because\n").json()["id"]
+    job = upload(api, "a.csv", b"title,why\nSlow,because\n").json()["id"]
     tasks.run_import(job)
     sheet = next(iter(api.get(f"{IMPORTS}{job}/").json()["workbook"]["sheets"]))["name"]
 
-    answer = api.patch(f"{IMPORTS}{job}/", {"mapping": {sheet: {"0": "title", "1": None}}})
+    answer = api.patch(f"{IMPORTS}{job}/", {"mapping": {sheet: {"0": "title", "1": "description"}}})
 
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
-    assert answer.json()["mapping"] == {sheet: {"0": "title", "1": None}}
+    assert answer.json()["mapping"] == {sheet: {"0": "title", "1": "description"}}
     for wrong in ({"x": "title"}, {"-1": "title"}, {"9" * 30: "title"}, {"0": "colour"}):
         assert is_error(api.patch(f"{IMPORTS}{job}/", {"mapping": {sheet: wrong}}), 400)
 
