@@ -512,6 +512,25 @@ def _replace(rows: pd.DataFrame) -> None:
         cursor.execute(f"DROP TABLE {_STAGED}")
 
 
+def scored_since(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Which of the changed rows have another score by now than the one that the frame has seen."""
+    changed = frame["changed"].to_numpy()
+    wanted = frame.loc[changed, "item_id"]
+    condition, params = "TRUE", []
+    if len(wanted) < len(frame) / 4:
+        condition, params = among("item_id", wanted.tolist())
+    now = bulk.read(
+        f"SELECT item_id, fingerprint, {_int('revision')} FROM {SCORES} WHERE {condition}",
+        {"item_id": "int", "fingerprint": "int", "revision": "int"},
+        params,
+    ).set_index("item_id")
+    now = now.reindex(wanted, fill_value=0)
+    since = np.zeros(len(frame), dtype=bool)
+    for name in ("fingerprint", "revision"):
+        since[changed] |= now[name].to_numpy() != frame.loc[changed, f"old_{name}"].to_numpy()
+    return since
+
+
 def publish_marks(frame: pd.DataFrame) -> None:
     """Put the rank marks where the whole portfolio's ranking wants them; writes only changes."""
     priced = frame[frame["is_open"] & (frame["sort_roi"] > NEEDS_ESTIMATE_SORT)]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from debtreg import bulk, formulas, frames, plans, tracing
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
-from debtreg.models import JobState, Score, ScoringPolicy, ScoringRun, User
+from debtreg.models import JobState, ScoringPolicy, ScoringRun, User
 
 log = structlog.get_logger(__name__)
 
@@ -29,19 +29,26 @@ def request_run(*, by: User | None) -> ScoringRun:
     return queue_run(by=by)
 
 
+@transaction.atomic
 def queue_run(*, by: User | None) -> ScoringRun:
-    """As request_run, for changes that move scores: whoever may make them may have them scored."""
-    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
-        return waiting
-    try:
-        with transaction.atomic():
-            run = ScoringRun.objects.create(requested_by=by, traceparent=tracing.current())
-            audit.record("run.request", run, by=by)
-            return run
-    except IntegrityError:  # somebody else was a moment faster
-        return ScoringRun.objects.get(state=JobState.QUEUED)
+    """As request_run, for changes that move scores: whoever may make them may have them scored.
+
+    The caller's transaction locks the run: its worker waits for the change that relies on it.
+    """
+    while True:
+        waiting = ScoringRun.objects.select_for_update().filter(state=JobState.QUEUED).first()
+        if waiting is not None:
+            return waiting
+        try:
+            with transaction.atomic():
+                run = ScoringRun.objects.create(requested_by=by, traceparent=tracing.current())
+        except IntegrityError:  # somebody else was a moment faster
+            continue
+        audit.record("run.request", run, by=by)
+        return run
 
 
+@transaction.atomic
 def cancel_run(*, run_id: int, by: User | None) -> ScoringRun:
     """Stop a waiting or running run; what is published stays as it is."""
     rights.check(by, "run.start")
@@ -87,7 +94,7 @@ class _Run:
         with transaction.atomic():
             # In this order: an edit locks its item first and writes its score last.
             promoted, withdrawn = promotion.apply(plan, frame, run_id=self.run_id)
-            frame = _without_newer(frame, snapshot_at)
+            frame = _without_newer(frame)
             changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
             frames.publish_marks(frame)
             self.seconds["write"] = round(time.perf_counter() - start, 3)
@@ -140,16 +147,16 @@ class _Run:
             self.seconds[name] = round(time.perf_counter() - start, 3)
 
 
-def _without_newer(frame: pd.DataFrame, snapshot_at: Any) -> pd.DataFrame:
+def _without_newer(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep other writers of scores out, and leave alone what was scored since the snapshot."""
+    if not frame["changed"].any():
+        return frame
     if bulk.is_postgres():
         with connection.cursor() as cursor:
             # Readers pass; an edit waits until the run is published, then overwrites its score.
             cursor.execute(f"LOCK TABLE {frames.SCORES} IN SHARE ROW EXCLUSIVE MODE")
-    newer = list(Score.objects.filter(scored_at__gt=snapshot_at).values_list("item_id", flat=True))
-    if not newer:
-        return frame
-    return frame.assign(changed=frame["changed"] & ~frame["item_id"].isin(newer))
+    # No clock tells what the snapshot saw: an edit may be scored before it and commit after it.
+    return frame.assign(changed=frame["changed"] & ~frames.scored_since(frame))
 
 
 # --- Single items ---------------------------------------------------------------------------------
