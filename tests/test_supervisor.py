@@ -259,7 +259,12 @@ def test_killing_the_supervisor_leaves_nothing_behind(var):
         below = descendants(process.child.pid)
         process.child.kill()
         process.child.wait(30)
-        until(lambda: all(gone(pid) for pid in below), what=f"{below} ended")
+        try:
+            until(lambda: all(gone(pid) for pid in below), what=f"{below} ended")
+        finally:
+            for pid in below:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def test_without_any_redis_the_queue_is_a_folder_and_work_is_done(var):
