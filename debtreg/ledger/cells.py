@@ -31,10 +31,11 @@ from typing import Any, BinaryIO
 # longest we know of, and keeps a file's cells within some hundred megabytes.
 ROW_LIMIT = 200_000
 COLUMN_LIMIT = 16_384  # as Excel
+ROWS_OF_EXCEL = 1_048_576
 UNPACKED_LIMIT = 300_000_000  # bytes
 UNPACKED_RATIO = 100  # times the packed size
 MEMORY_LIMIT = 2 << 30  # bytes of this process
-CPU_LIMIT_S = 300
+CPU_LIMIT_S = 120
 _CHUNK_CELLS = 20_000
 _MANY = 2_000  # different cells after which a column may count as one without equal ones
 _CHUNK = 1 << 20
@@ -339,7 +340,8 @@ class _Sheet:
         if self._numbered and not telling and text.find(b"hidden", 0, end) < 0:
             return  # nothing to tell, and the next row says its number itself
         rows = list(self._rows.finditer(text, 0, end))
-        for row, after in zip(rows, [*(r.start() for r in rows[1:]), end], strict=True):
+        ends = [*(row.start() for row in rows[1:]), end]
+        for row, after in zip(rows, ends, strict=bool(rows)):
             number, attributes = row.groups()
             if number is None and (said := _attribute(attributes, b"r")):
                 number = said.encode()
@@ -486,7 +488,7 @@ class _Closer:
             raise ValueError(f"no such cell: {place}")
         row = int(found[2]) if found else self._row
         self._column = column_number(found[1]) if found else self._column + 1
-        if not (0 < row <= 1_048_576 and 0 < self._column <= COLUMN_LIMIT):
+        if not (0 < row <= ROWS_OF_EXCEL and 0 < self._column <= COLUMN_LIMIT):
             raise ValueError(f"no such cell: {place}")
         if attributes.endswith(b"/"):  # a blank cell with a format: nothing to keep
             return b""
@@ -535,14 +537,22 @@ def read(path: Path, kind: str, send: Send, *, closer: bool = False) -> None:
     from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     marks, date1904 = scan(path, kind, send) if kind != "xls" else ([], False)
-    with tempfile.TemporaryFile() as copy, path.open("rb") as original:
-        places = move_closer(path, copy) if closer else []
-        copy.seek(0)
-        book = CalamineWorkbook.from_filelike(copy if closer else original)
+    with tempfile.TemporaryDirectory() as folder:
+        # The parser goes by the name's ending, and the upload may be called anything.
+        named = Path(folder) / f"book.{kind}"
+        places = []
+        if closer:
+            with named.open("wb") as copy:
+                places = move_closer(path, copy)
+        else:
+            named.symlink_to(path.resolve())
+        book = CalamineWorkbook.from_path(named)
         for index, meta in enumerate(book.sheets_metadata):
             if meta.typ != SheetTypeEnum.WorkSheet:
                 continue
             sheet = book.get_sheet_by_index(index)
+            if sheet.end and (sheet.end[0] >= ROWS_OF_EXCEL or sheet.end[1] >= COLUMN_LIMIT):
+                raise ValueError(f"a cell in row {sheet.end[0] + 1}, column {sheet.end[1] + 1}")
             found = marks[index] if index < len(marks) else Marks()
             if kind in ("xls", "xlsb"):
                 found.merged = [

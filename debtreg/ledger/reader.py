@@ -77,7 +77,7 @@ def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
             f"{', '.join(sorted(KINDS))} files.",
             "Save the ledger as .xlsx or as CSV (UTF-8).",
         )
-    if kind != found:
+    if kind != found and (name or kind != "text"):
         if name is None:
             raise LedgerRefused(
                 "corrupt_file",
@@ -177,7 +177,11 @@ def _workbook(path: Path, filename: str, kind: str, progress: Progress) -> list[
         sheets = _read_in_process(path, filename, kind, mode, progress)
         if sheets is not None:
             return sheets
-    raise LedgerRefused(
+    raise _too_much_to_read(filename)
+
+
+def _too_much_to_read(filename: str) -> LedgerRefused:
+    return LedgerRefused(
         "unpacks_too_big",
         f"{filename} cannot be read within {cells.MEMORY_LIMIT >> 30} GB of memory and "
         f"{cells.CPU_LIMIT_S} seconds.",
@@ -243,6 +247,8 @@ def _broken(filename: str, kind: str, error: str, detail: str) -> LedgerRefused:
             f"{filename} is protected by a password.",
             "Remove the password in the spreadsheet program, save it, and import it again.",
         )
+    if "limit exceeded" in detail:
+        return _too_much_to_read(filename)
     return LedgerRefused(
         "corrupt_file",
         f"{filename} cannot be opened as {NAMES[kind]}: {detail[:200] or error}.",

@@ -300,10 +300,12 @@ class SheetReader:
         """A hash of a row's cells with their headers; the order of columns plays no part."""
         total = np.zeros(self.count, dtype=np.uint64)
         for index, cells in self._cells.items():
-            hashes = np.append(_hashes(cells.texts) * (_hashes([self._labels[index]]) | 1), 0)
-            total += hashes.astype(np.uint64)[cells.codes]
-        for at, beyond in self._beyond().items():
-            total[at] += _hashes([f"{name} {text}" for name, text in beyond.items()]).sum()
+            odd = _hashes([self._labels[index]]) | np.uint64(1)
+            hashes = np.append(_hashes(cells.texts) * odd, np.uint64(0))
+            total += hashes[cells.codes]
+        beyond = self._beyond()
+        lines = ["\n".join(f"{name} {text}" for name, text in b.items()) for b in beyond.values()]
+        total[list(beyond)] += _hashes(lines)
         return total.view(np.int64)
 
     def _read_links(self, found: dict[str, Any]) -> None:

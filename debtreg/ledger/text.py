@@ -81,7 +81,9 @@ def _encoding(path: Path, filename: str) -> str:
                 raise _wrong_encoding(filename, "UTF-32")
             return encoding
     if head.count(0) > len(head) / 10:
-        raise _wrong_encoding(filename, "UTF-16 without a byte order mark")
+        every_other = max(head[0::2].count(0), head[1::2].count(0)) > 0.9 * head.count(0)
+        name = "UTF-16 without a byte order mark" if every_other else "binary data"
+        raise _wrong_encoding(filename, name)
     if _decodes(path, "utf-8"):
         return "utf-8"
     if _is_chinese(head) and _decodes(path, "gb18030"):
@@ -195,7 +197,7 @@ def _delimited(
                     f"{COLUMN_LIMIT:,}.",
                     "Check the separators of that line.",
                 )
-            if any(record) and cells.add(line, record):
+            if any(record) and not "".join(record).isspace() and cells.add(line, record):
                 lengths.append(len(record))
             if number % 20_000 == 0:
                 progress("reading", min(file.buffer.tell(), size), size)  # type: ignore[attr-defined]

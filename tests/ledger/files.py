@@ -33,7 +33,9 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def read_text(tmp_path: Path, content: str | bytes, name: str = "debts.csv", **options: Any) -> Ledger:
+def read_text(
+    tmp_path: Path, content: str | bytes, name: str = "debts.csv", **options: Any
+) -> Ledger:
     return read(write(tmp_path / name, content), name, CATALOG, **options)
 
 

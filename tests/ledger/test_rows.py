@@ -85,11 +85,15 @@ def test_text_that_starts_like_a_formula_is_kept_and_flagged(tmp_path):
     texts = ["=1+1", "+run", "-remove", "@SUM(A1)", "-", "-5", "a=b"]
     ledger = read_text(tmp_path, "Title,Impact\n" + "".join(f"t{t},{t}\n" for t in texts))
     assert ledger.rows["impact"].tolist() == texts
-    assert flags(ledger, "formula_text") == {(row, "impact", "formula_text") for row in (2, 3, 4, 5)}
+    assert flags(ledger, "formula_text") == {
+        (row, "impact", "formula_text") for row in (2, 3, 4, 5)
+    }
 
 
 def test_control_characters_are_taken_out_and_flagged(tmp_path):
-    ledger = read_text(tmp_path, "Title,Effort (d),Weather\nLe\x00ak\x07,3\x01,\x1b[31m\nRace,3,x\n")
+    ledger = read_text(
+        tmp_path, "Title,Effort (d),Weather\nLe\x00ak\x07,3\x01,\x1b[31m\nRace,3,x\n"
+    )
     row = ledger.rows.iloc[0]
     assert (row["title"], row["effort_likely"], row["extra"]) == ("Leak", 3, {"Weather": "[31m"})
     assert flags(ledger, "control_chars_removed") == {
@@ -137,7 +141,7 @@ def test_dependencies_are_ids_of_the_same_sheet(tmp_path):
         "ID,Title,Depends on\n"
         "ＴＤ-1,a,\n"
         "TD-2,b,td-1；TD-3\n"
-        "TD-3,c,\"TD-1、TD-1\nTD-2\"\n"
+        'TD-3,c,"TD-1、TD-1\nTD-2"\n'
         "TD-4,d,TD-9/TD-4/TD-8\n"
         "TD-5,e,无\n"
         "TD/6,f,TD-5\n"
@@ -259,7 +263,11 @@ def test_rows_that_are_the_same_in_all_that_get_a_running_number(tmp_path):
 def test_a_changed_cell_keeps_the_key_and_changes_the_fingerprint(tmp_path):
     header = "ID,Title,Service,Effort (d),Weather\n"
     before = read_text(tmp_path, header + "1,Leak,order-api,3,sunny\n").rows.iloc[0]
-    for line in ("1,Leaks,order-api,3,sunny", "1,Leak,order-api,3,rain", "1,Leak,order-api,4,sunny"):
+    for line in (
+        "1,Leaks,order-api,3,sunny",
+        "1,Leak,order-api,3,rain",
+        "1,Leak,order-api,4,sunny",
+    ):
         after = read_text(tmp_path, header + line + "\n").rows.iloc[0]
         assert after["key"] == before["key"]
         assert after["fingerprint"] != before["fingerprint"]
