@@ -43,13 +43,12 @@ check: $(DEV) ## format, lint, types, import contracts, migrations, templates, l
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/djlint --lint --quiet templates
 	@! grep -nE 'https?://|file:|--(extra-)?index|find-links|trusted' requirements*.txt
 
-format: $(DEV) ## rewrite code and templates in the project's format
+format: $(DEV) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/djlint --reformat --quiet templates
 
 bench: $(DEV) ## the benchmarks: a table, and JSON in var/
 	$(BIN)/python -m bench $(ARGS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.template.loader import get_template
 
 import debtreg
 from debtreg import settings as product
@@ -102,3 +103,10 @@ def test_make_alone_lists_every_command():
     rules = (ROOT / "Makefile").read_text()
     targets = re.search(r"^\.PHONY: help (.*)$", rules, re.M)[1].split()
     assert set(re.findall(r"^  (\w+) ", done.stdout, re.M)) == set(targets)
+
+
+def test_every_template_compiles():
+    found = sorted((ROOT / "templates").rglob("*.html"))
+    assert found
+    for path in found:
+        get_template(str(path.relative_to(ROOT / "templates")))
