@@ -316,10 +316,12 @@ class _Commit:
             self._store_links(rows, is_new | changed, pks)
             gone = self._mark_gone(before)
             _store_findings(self.job, self.book)
+            # Of debts: a row that waits for a person has made none yet.
+            is_debt, was_debt = pks.notna(), rows["item_id"].notna()
             summary = _summary(self.book) | {
-                "created": int(is_new.sum()),
-                "updated": int(changed.sum()),
-                "unchanged": int((~is_new & ~changed).sum()),
+                "created": int((is_debt & ~was_debt).sum()),
+                "updated": int((was_debt & changed).sum()),
+                "unchanged": int((was_debt & ~changed).sum()),
                 "gone": gone,
             }
             jobs.close(LedgerImport, self.job.pk, self.owner, JobState.DONE, summary=summary)

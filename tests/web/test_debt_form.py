@@ -127,7 +127,7 @@ def test_a_service_of_another_team_is_refused_beside_the_form(engineer: Client) 
 
 
 def test_buttons_add_and_remove_impacts_and_keep_what_was_typed(engineer: Client) -> None:
-    page = log(engineer, add="toil", **{"title": ""}).text
+    page = log(engineer, add="toil", title="").text
     assert 'name="impacts-0-frequency_likely"' in page
     assert "This field is required" not in page, "it is not finished yet"
     typed = {"impacts-0-frequency_likely": "72", "impacts-0-note": "first"}
