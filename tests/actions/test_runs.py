@@ -7,8 +7,8 @@ import pytest
 from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
-from debtreg import frames, tasks
-from debtreg.actions import catalog, debt, jobs, promotion, scores
+from debtreg import frames, plans, tasks
+from debtreg.actions import catalog, debt, jobs, scores
 from debtreg.errors import Conflict
 from debtreg.models import (
     DebtItem,
@@ -64,7 +64,7 @@ def test_readers_see_the_last_run_or_this_one_and_nothing_between(toils, start, 
 
 
 def test_progress_is_readable_while_a_run_works(toils, start, hold):
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     row = ScoringRunFactory()
     work = start(scores.run, row.pk, "worker")
     gate.wait_for_arrival()
@@ -77,7 +77,7 @@ def test_progress_is_readable_while_a_run_works(toils, start, hold):
 
 
 def test_of_two_runs_one_works_and_the_other_waits(toils, start, hold):
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     first = ScoringRunFactory()
     work = start(scores.run, first.pk, "one")
     gate.wait_for_arrival()
@@ -101,7 +101,7 @@ def test_a_run_that_is_done_is_not_done_again(run):
 def test_an_edit_during_a_run_is_not_overwritten(toils, start, hold):
     price, items = toils
     double(price)
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     work = start(scores.run, ScoringRunFactory().pk, "worker")
     gate.wait_for_arrival()
     debt.update(pk=items[1].pk, fields={}, impacts=[toil(40)], by=None)
@@ -121,7 +121,7 @@ def test_an_edit_that_commits_after_the_snapshot_is_not_overwritten(toils, start
     """It was scored before the run looked at the clock, and yet the run has not seen it."""
     price, items = toils
     double(price)
-    gate, edited = hold(promotion, "propose"), hold(debt.audit, "record")
+    gate, edited = hold(plans, "propose"), hold(debt.audit, "record")
     fresh = DebtItemFactory(effort=1, impacts=[toil(10)])
     edit = start(debt.update, pk=items[1].pk, fields={}, impacts=[toil(40)], by=None)
     edited.wait_for_arrival()
@@ -157,7 +157,7 @@ def test_an_edit_waits_for_a_run_that_publishes_and_comes_after_it(toils, start,
 def test_a_cancelled_run_publishes_nothing(toils, start, hold):
     price, _ = toils
     double(price)
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     row = ScoringRunFactory()
     work = start(tasks.run_scoring, row.pk)
     gate.wait_for_arrival()
@@ -193,7 +193,7 @@ def test_a_run_that_is_cancelled_while_it_writes_publishes_nothing_or_all(toils,
 def test_a_run_whose_lease_was_taken_over_publishes_nothing(toils, start, hold):
     price, _ = toils
     double(price)
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     row = ScoringRunFactory()
     work = start(tasks.run_scoring, row.pk)
     gate.wait_for_arrival()
@@ -217,7 +217,7 @@ def test_a_run_is_taken_over_only_when_its_lease_has_lapsed(toils, settings):
 
 def test_a_run_renews_its_lease_while_it_works(toils, start, hold, settings):
     settings.JOB_LEASE_SECONDS = 0.2
-    gate = hold(promotion, "propose")
+    gate = hold(plans, "propose")
     row = ScoringRunFactory()
     work = start(scores.run, row.pk, "worker")
     gate.wait_for_arrival()
@@ -233,7 +233,7 @@ def test_a_run_renews_its_lease_while_it_works(toils, start, hold, settings):
 
 def test_a_run_that_fails_ends_with_a_sentence(toils, monkeypatch):
     row = ScoringRunFactory()
-    monkeypatch.setattr(promotion, "propose", lambda *_: 1 / 0)
+    monkeypatch.setattr(plans, "propose", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tasks.run_scoring(row.pk)
     row.refresh_from_db()
@@ -249,7 +249,7 @@ def test_a_run_that_is_refused_says_why(toils, monkeypatch):
         raise Conflict("This is why.", hint="Do that.")
 
     row = ScoringRunFactory()
-    monkeypatch.setattr(promotion, "propose", refuse)
+    monkeypatch.setattr(plans, "propose", refuse)
     assert tasks.run_scoring(row.pk) is False
     row.refresh_from_db()
     assert (row.state, row.error, row.hint) == ("failed", "This is why.", "Do that.")
@@ -274,7 +274,7 @@ def test_a_run_whose_database_went_away_is_tried_again(toils, monkeypatch, setti
 
 def test_a_failed_run_does_not_stand_in_the_way_of_the_next(toils, monkeypatch, run):
     with monkeypatch.context() as broken:
-        broken.setattr(promotion, "propose", lambda *_: 1 / 0)
+        broken.setattr(plans, "propose", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tasks.run_scoring(ScoringRunFactory().pk)
     assert run().state == "done"
