@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from debtreg import tasks
@@ -48,9 +48,9 @@ def test_a_job_is_sent_when_its_transaction_has_committed(transactional_db, sent
 
 
 def test_a_job_that_was_rolled_back_is_not_sent(transactional_db, sent):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         tasks.enqueue(ScoringRunFactory())
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert sent == []
 
 
@@ -136,7 +136,12 @@ def test_a_job_that_is_not_there_is_no_error(transactional_db):
 # --- Real workers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("broker", ["valkey", "redis"], indirect=True)
+@pytest.mark.parametrize(
+    "broker",
+    # Once on each broker and once on each database is enough.
+    ["valkey", pytest.param("redis", marks=pytest.mark.postgres_only)],
+    indirect=True,
+)
 def test_a_run_whose_worker_is_killed_is_finished_once_by_the_next(
     start_worker, settings, tmp_path
 ):
@@ -152,7 +157,8 @@ def test_a_run_whose_worker_is_killed_is_finished_once_by_the_next(
     until((tmp_path / "began").exists, what="a run that publishes")
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("running", 1)
-    assert tasks.sweep() == 0
+    if connection.vendor == "postgresql":  # the run holds the only write lock of SQLite
+        assert tasks.sweep() == 0
     first.kill()
     assert portfolio.rows() == before
 
