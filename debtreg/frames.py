@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,7 @@ from debtreg.models import (
     Team,
     points,
 )
+from debtreg.wire import Kind
 
 ITEMS = DebtItem._meta.db_table
 IMPACTS = DebtImpact._meta.db_table
@@ -113,7 +115,7 @@ def _table(rows: Any, width: int) -> np.ndarray[Any, Any]:
 
 def _price_frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     names = scoring.PRICE_COLUMNS
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
+    columns: Iterable[Any] = zip(*rows, strict=True) if rows else ([] for _ in names)
     types = ("int64", "int8", "float64", "float64", "float64")
     return pd.DataFrame(
         {
@@ -136,46 +138,30 @@ def _look_up(
 # --- Rows -> frames -------------------------------------------------------------------------------
 
 
-def _code(column: str, words: Sequence[str]) -> str:
-    """SQL: the position of a word in a closed list."""
-    cases = " ".join(f"WHEN '{word}' THEN {place}" for place, word in enumerate(words))
-    return _int(f"CASE {column} {cases} ELSE 0 END")
-
-
 def _int(column: str) -> str:
     return f"CAST({column} AS bigint)"
 
 
-def _float(column: str) -> str:
-    """SQL: a float in which unknown is NaN, or NULL where the database knows no NaN."""
-    if bulk.is_postgres():
-        return f"COALESCE(CAST({column} AS double precision), 'NaN')"
-    return column
+def _money(column: str) -> str:
+    return f"CAST({column} AS double precision)" if bulk.is_postgres() else column
 
 
-def _item_columns() -> dict[str, tuple[str, str]]:
+def _item_columns() -> dict[str, tuple[str, Kind]]:
+    """Column of a frame -> what SQL says for it, and how bulk.read takes it."""
     return {
         "item_id": ("d.id", "int"),
-        "service_id": (f"COALESCE(d.service_id, {NO_KEY})", "int"),
-        "team_id": (f"COALESCE(d.team_id, {NO_KEY})", "int"),
-        **{name: (_float(f"d.{name}"), "float") for name in points("effort")},
-        "effort_unit": (_code("d.effort_unit", EffortUnit.values), "int"),
-        "cash": (_float("d.cash"), "float"),
-        "confidence": (_code("d.confidence", Confidence.values), "int"),
+        "service_id": ("d.service_id", "int"),
+        "team_id": ("d.team_id", "int"),
+        **{name: (f"d.{name}", "float") for name in points("effort")},
+        "effort_unit": ("d.effort_unit", EffortUnit.values),
+        "cash": (_money("d.cash"), "float"),
+        "confidence": ("d.confidence", Confidence.values),
         "revision": (_int("d.revision"), "int"),
-        "is_open": (_int(f"CASE d.status WHEN '{DebtStatus.DONE}' THEN 0 ELSE 1 END"), "int"),
-        "pinned": (_int("CASE WHEN d.pinned THEN 1 ELSE 0 END"), "int"),
-        "accepted": (
-            _int(f"CASE d.status WHEN '{DebtStatus.ACCEPTED}' THEN 1 ELSE 0 END"),
-            "int",
-        ),
-        "doing": (_int(f"CASE d.status WHEN '{DebtStatus.DOING}' THEN 1 ELSE 0 END"), "int"),
+        "status": ("d.status", DebtStatus.values),
+        "pinned": ("d.pinned", "flag"),
         "vetoed": (
-            _int(
-                "CASE WHEN d.veto_reason <> '' AND (d.veto_until IS NULL"
-                " OR d.veto_until >= CURRENT_DATE) THEN 1 ELSE 0 END"
-            ),
-            "int",
+            "d.veto_reason <> '' AND (d.veto_until IS NULL OR d.veto_until >= CURRENT_DATE)",
+            "flag",
         ),
         # What is published now, to see what changes. 0 stands for no score.
         "old_fingerprint": ("COALESCE(s.fingerprint, 0)", "int"),
@@ -185,30 +171,45 @@ def _item_columns() -> dict[str, tuple[str, str]]:
     }
 
 
-def _impact_columns() -> dict[str, tuple[str, str]]:
+def _impact_columns() -> dict[str, tuple[str, Kind]]:
+    prices = points("unit_price")
     return {
         "item_id": ("i.item_id", "int"),
-        "kind": (_code("i.kind", scoring.KINDS), "int"),
-        **{name: (_float(f"i.{name}"), "float") for name in IMPACT_POINTS},
+        "kind": ("i.kind", scoring.KINDS),
+        **{
+            name: (_money(f"i.{name}") if name in prices else f"i.{name}", "float")
+            for name in IMPACT_POINTS
+        },
         "effectiveness": ("i.effectiveness", "float"),
-        "guarantee_id": (f"COALESCE(i.guarantee_id, {NO_KEY})", "int"),
-        "foreign": (_int("CASE i.currency WHEN '' THEN 0 ELSE 1 END"), "int"),
-        "grade": (_code("i.grade", Grade.values), "int"),
+        "guarantee_id": ("i.guarantee_id", "int"),
+        "foreign": ("i.currency <> ''", "flag"),
+        "grade": ("i.grade", Grade.values),
     }
 
 
-def _select(columns: Mapping[str, tuple[str, str]], rest: str) -> tuple[str, dict[str, str]]:
+def _select(columns: Mapping[str, tuple[str, Kind]], rest: str) -> tuple[str, dict[str, Kind]]:
     sql = ", ".join(expression for expression, _ in columns.values())
     return f"SELECT {sql} {rest}", {name: kind for name, (_, kind) in columns.items()}
 
 
-def read_items(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
-    """The items that a condition on `d` picks, with what is published of their scores."""
+def read_items(
+    where: str,
+    params: Sequence[Any] = (),
+    *,
+    scored: str = "TRUE",
+    scored_params: Sequence[Any] = (),
+) -> pd.DataFrame:
+    """The items that a condition on `d` picks, with what is published of their scores.
+
+    scored : a condition on `s` that is true for the scores of these items; it spares the
+        database to walk over the others
+    """
     sql, kinds = _select(
         _item_columns(),
-        f"FROM {ITEMS} d LEFT JOIN {SCORES} s ON s.item_id = d.id WHERE {where} ORDER BY d.id",
+        f"FROM {ITEMS} d LEFT JOIN {SCORES} s ON s.item_id = d.id AND {scored}"
+        f" WHERE {where} ORDER BY d.id",
     )
-    return bulk.read(sql, kinds, params)
+    return bulk.read(sql, kinds, [*scored_params, *params])
 
 
 def read_impacts(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
@@ -255,6 +256,65 @@ def chunk_bounds() -> list[tuple[int, int]]:
         )
         starts = [row[0] for row in cursor.fetchall()]
     return list(pairwise([*starts, 2**62]))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some of the open items, all their impacts, and the catalog of the same moment."""
+
+    number: int
+    total: int
+    catalog: Catalog
+    items: pd.DataFrame
+    impacts: pd.DataFrame
+
+
+def chunks() -> Generator[Chunk]:
+    """All open items, from one state of the database. Close it when you stop early.
+
+    While the caller works on a chunk, a thread with a connection of its own reads the next. In a
+    transaction there is none, as another connection does not see what this one has changed.
+    """
+    if connection.in_atomic_block or not bulk.is_postgres():
+        yield from _chunks()
+        return
+    with ThreadPoolExecutor(1, "reader of chunks") as reader:
+        rows = _chunks_of_a_thread()
+        coming = reader.submit(next, rows, None)
+        try:
+            while chunk := coming.result():
+                coming = reader.submit(next, rows, None)
+                yield chunk
+        finally:
+            reader.submit(rows.close).result()
+
+
+def _chunks_of_a_thread() -> Generator[Chunk]:
+    try:
+        yield from _chunks()
+    finally:
+        connection.close()
+
+
+def _chunks() -> Generator[Chunk]:
+    with snapshot():
+        catalog = Catalog.read()
+        bounds = chunk_bounds()
+        for number, (first, end) in enumerate(bounds):
+            within = [first, end]
+            items = read_items(
+                "d.id >= %s AND d.id < %s AND d.status <> 'done'",
+                within,
+                scored="s.item_id >= %s AND s.item_id < %s",
+                scored_params=within,
+            )
+            impacts = read_impacts(
+                "i.item_id >= %s AND i.item_id < %s AND EXISTS"
+                f" (SELECT 1 FROM {ITEMS} d WHERE d.id = i.item_id"
+                " AND d.id >= %s AND d.id < %s AND d.status <> 'done')",
+                [*within, *within],
+            )
+            yield Chunk(number, len(bounds), catalog, items, impacts)
 
 
 # --- Scoring --------------------------------------------------------------------------------------
@@ -306,12 +366,13 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
         state == scoring.STATES.index("needs_estimate"), NEEDS_ESTIMATE_SORT, UNPRICED_SORT
     )
     words = np.array(scoring.STATES, dtype=object)
+    status = items["status"].to_numpy()
     frame = pd.DataFrame(
         {
             "item_id": items["item_id"],
             "team_id": items["team_id"],
             "service_id": items["service_id"],
-            "is_open": items["is_open"].astype(bool),
+            "is_open": status != DebtStatus.values.index(DebtStatus.DONE),
             "state": words[state],
             **{name: found[name].round(2) for name in _MONEY},
             **{name: _rounded(found[name]) for name in _RATIOS},
@@ -321,8 +382,8 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "revision": items["revision"],
             "repair_days": found["repair_days"],
             "pinned": items["pinned"].astype(bool),
-            "accepted": items["accepted"].astype(bool),
-            "doing": items["doing"].astype(bool),
+            "accepted": status == DebtStatus.values.index(DebtStatus.ACCEPTED),
+            "doing": status == DebtStatus.values.index(DebtStatus.DOING),
             "vetoed": items["vetoed"].astype(bool),
         }
     )
@@ -516,7 +577,7 @@ def scored_since(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Which of the changed rows have another score by now than the one that the frame has seen."""
     changed = frame["changed"].to_numpy()
     wanted = frame.loc[changed, "item_id"]
-    condition, params = "TRUE", []
+    condition, params = "TRUE", list[Any]()
     if len(wanted) < len(frame) / 4:
         condition, params = among("item_id", wanted.tolist())
     now = bulk.read(
@@ -571,7 +632,7 @@ def of_input(
         "cash": _number(fields.get("cash") or 0),
         "confidence": Confidence.values.index(fields.get("confidence") or ""),
     }
-    zeros = dict.fromkeys(_item_columns().keys() - item.keys(), 0) | {"is_open": 1}
+    zeros = dict.fromkeys(_item_columns().keys() - item.keys(), 0)
     rows = [
         {
             "item_id": 0,
@@ -581,12 +642,15 @@ def of_input(
                 1 if impact.get("effectiveness") is None else impact["effectiveness"]
             ),
             "guarantee_id": impact["guarantee"].pk if impact.get("guarantee") else NO_KEY,
-            "foreign": int(bool(impact.get("currency"))),
+            "foreign": bool(impact.get("currency")),
             "grade": Grade.values.index(impact.get("grade") or Grade.ESTIMATED),
         }
         for impact in impacts
     ]
-    types = {name: f"{kind}64" for name, (_, kind) in _impact_columns().items()}
+    types = {
+        name: {"float": "float64", "flag": "bool"}.get(str(kind), "int64")
+        for name, (_, kind) in _impact_columns().items()
+    }
     frame = pd.DataFrame(rows, columns=list(types)).astype(types)
     return pd.DataFrame([item | zeros]), frame
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -120,20 +121,13 @@ class _Run:
     def score(self) -> pd.DataFrame:
         """Read and score chunk by chunk, all from one state of the database."""
         parts = []
-        with frames.snapshot():
+        with closing(frames.chunks()) as chunks:
+            for chunk in chunks:
+                self.pulse.report("scoring", chunk.number, chunk.total)
+                self.catalog = chunk.catalog
+                parts.append(frames.score(chunk.items, chunk.impacts, self.catalog))
+        if not parts:
             self.catalog = frames.Catalog.read()
-            bounds = frames.chunk_bounds()
-            for number, (first, end) in enumerate(bounds):
-                self.pulse.report("scoring", number, len(bounds))
-                items = frames.read_items(
-                    "d.id >= %s AND d.id < %s AND d.status <> 'done'", [first, end]
-                )
-                impacts = frames.read_impacts(
-                    "i.item_id >= %s AND i.item_id < %s AND EXISTS (SELECT 1 FROM"
-                    f" {frames.ITEMS} d WHERE d.id = i.item_id AND d.status <> 'done')",
-                    [first, end],
-                )
-                parts.append(frames.score(items, impacts, self.catalog))
         frame = pd.concat(parts, ignore_index=True) if parts else frames.empty(self.catalog)
         frames.add_priority(frame, self.catalog)
         frames.add_fingerprint(frame)
