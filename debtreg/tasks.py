@@ -14,6 +14,7 @@ from celery.exceptions import OperationalError as BrokerAway
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, transaction
 
+from debtreg import tracing
 from debtreg.actions import imports, jobs, scores
 from debtreg.errors import DebtregError
 from debtreg.models import Job, JobState, LedgerImport, ScoringRun
@@ -59,6 +60,8 @@ def run_import(import_id: int) -> bool:
 
 def _do(model: type[Job], pk: int, action: Any) -> bool:
     """Run an action that takes the job's lease; a failure ends the job with a sentence."""
+    # The job's own trace, also where the sweeper has sent it.
+    tracing.begin(model.objects.filter(pk=pk).values_list("traceparent", flat=True).first())
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:80]
     try:
         return bool(action(pk, owner))
