@@ -1,6 +1,9 @@
 """ranking: the open items by what their repair returns."""
 
+import itertools
+
 import pytest
+from django.db import connection
 
 from tests.api.conftest import TOIL, is_error
 
@@ -93,3 +96,42 @@ def test_a_cursor_of_another_order_is_refused(api, items):
 
     assert is_error(api.get(f"{RANKING}?ordering=key&cursor={cursor}"), 400, "cursor")
     assert is_error(api.get(f"/api/v1/debts/?cursor={cursor}"), 400, "cursor")
+
+
+# The index by cost is that of the whole portfolio.
+ON_AN_INDEX = [
+    *itertools.product(
+        ["-roi", "roi", "key", "-key"],
+        ["", "&team=payments", "&service=checkout", "&state=priced"],
+    ),
+    ("-annual_cost", ""),
+    ("annual_cost", ""),
+]
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize(("ordering", "query"), ON_AN_INDEX)
+def test_every_page_is_read_from_an_index_and_nothing_is_sorted(api, items, ordering, query):
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql.startswith("SELECT") and '"debtreg_score"' in sql and " LIMIT " in sql:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}", params)
+                plans.append("\n".join(row[0] for row in cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+    first = api.get(f"{RANKING}?ordering={ordering}&page_size=1{query}").json()
+    with connection.execute_wrapper(explain):
+        api.get(first["next"])
+        api.get(f"{RANKING}?ordering={ordering}&page_size=1{query}")
+
+    pages = [plan for plan in plans if "debtreg_rankmark" not in plan]
+    assert len(pages) >= 3
+    for plan in pages:
+        assert "Sort" not in plan
+        assert "Index" in plan
