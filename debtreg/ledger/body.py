@@ -92,20 +92,12 @@ def _cells(sheet: Sheet, index: int) -> tuple[Codes, list[str]]:
 
 def _merged_down(sheet: Sheet, header: Header, index: int) -> list[tuple[int, int]]:
     """First row and row after the last of each merged range over several rows of a column."""
-    if header.first_data >= len(sheet.rows):
-        return []
-    top_line = int(sheet.rows[header.first_data])
-    ranges = sorted(
-        (top, bottom)
-        for top, left, bottom, _ in sheet.merged
-        if left == index + 1 and bottom > top >= top_line
-    )
     found = []
     last = 0
-    for top, bottom in ranges:
+    for top, bottom in sheet.merged_down(index):
         if top > last:  # overlapping ranges are no valid file; the first counts
             first, after = np.searchsorted(sheet.rows, [top, bottom + 1])
-            if first < len(sheet.rows) and sheet.rows[first] == top:
+            if header.first_data <= first < len(sheet.rows) and sheet.rows[first] == top:
                 found.append((int(first), int(after)))
             last = bottom
     return found
@@ -157,7 +149,7 @@ def read(sheet: Sheet, header: Header) -> Body:
         merged[row] = (int(sheet.rows[row]), int(last_index[row])) in across
     reasons = {
         "total": total,
-        "repeated_header": _headers_again(sheet, header) & (own >= 2),
+        "repeated_header": _headers_again(sheet, header) & (own >= min(2, len(header.texts[-1]))),
         "note": alone & (merged | (last_index != (title.index if title else -1))),
     }
     kept = below & (own > 0)
@@ -235,16 +227,15 @@ def _headers_again(sheet: Sheet, header: Header) -> Mask:
     again = np.zeros(len(sheet.rows), dtype=bool)
     title = header.column("title")
     for line in header.texts:
-        if title is None or title.index not in line:
-            continue
-        same = np.arange(len(sheet.rows)) >= header.first_data
         # The title decides for nearly all rows, so the other columns have little to compare.
-        for index in sorted(sheet.columns, key=lambda index: index != title.index):
+        first = title.index if title and title.index in line else min(line)
+        same = np.arange(len(sheet.rows)) >= header.first_data
+        for index in sorted(sheet.columns, key=lambda index: index != first):
             if not same.any():
                 break
             codes, texts = _cells(sheet, index)
             says = partial(_says, line.get(index))
-            same &= (codes < 0) & (index != title.index) | _chosen(codes, texts, says, same)
+            same &= ((codes < 0) & (index != first)) | _chosen(codes, texts, says, same)
         again |= same
     return again
 

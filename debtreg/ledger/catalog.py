@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .words import LIST_SEPARATORS, UNKNOWN, plain
+from .words import LIST_SEPARATORS, LONGEST_LIST, UNKNOWN, plain
 
 
 def name_key(text: str) -> str:
@@ -46,7 +46,8 @@ class Catalog:
         if slug := self._services.get(name_key(text)):
             return ServiceCell(slug)
         named: dict[str, str] = {}  # the same service by two of its names is one
-        for part in LIST_SEPARATORS.split(unicodedata.normalize("NFKC", text)):
+        parts = LIST_SEPARATORS.split(unicodedata.normalize("NFKC", text))
+        for part in parts if len(parts) <= LONGEST_LIST else [text]:
             if key := name_key(part):
                 named.setdefault(self._services.get(key, key), part.strip())
         if not named:

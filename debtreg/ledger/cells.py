@@ -32,6 +32,8 @@ from typing import Any, BinaryIO
 ROW_LIMIT = 200_000
 COLUMN_LIMIT = 16_384  # as Excel
 ROWS_OF_EXCEL = 1_048_576
+CELL_LIMIT = 10_000_000  # with content; 50 columns of the longest ledger
+MEMBER_LIMIT = 10_000  # files in an archive; a workbook has some dozens
 UNPACKED_LIMIT = 300_000_000  # bytes
 UNPACKED_RATIO = 100  # times the packed size
 MEMORY_LIMIT = 2 << 30  # bytes of this process
@@ -97,6 +99,7 @@ class Cells:
         self._limit = limit
         self._waiting: list[Sequence[Any]] = []
         self._waiting_cells = 0
+        self._filled = 0
 
     def add(self, number: int, row: Sequence[Any]) -> bool:
         """Take a row; False when it only counted, because the limit is reached."""
@@ -114,10 +117,18 @@ class Cells:
         """Encode the rows that wait; to be called once more after the last row."""
         start = len(self.rows) - len(self._waiting)
         for position, cells in enumerate(zip_longest(*self._waiting, fillvalue="")):
-            if any(cells) or cells.count("") < len(cells):
+            filled = len(cells) - cells.count("")
+            if filled:
+                self._filled += filled
                 self.columns.setdefault(position, Column()).add(start, cells)
         self._waiting.clear()
         self._waiting_cells = 0
+        if self._filled > CELL_LIMIT:
+            raise Refused(
+                "unpacks_too_big",
+                f"The file has over {CELL_LIMIT:,} cells with content.",
+                "Leave out columns and sheets that are not part of the ledger.",
+            )
 
 
 @dataclass

@@ -181,7 +181,7 @@ def _merged_across(sheet: Sheet) -> dict[int, tuple[dict[int, int], set[int]]]:
     for top, left, bottom, right in sheet.merged:
         if top <= SEARCHED_ROWS:
             over, down = merged.setdefault(top, ({}, set()))
-            if right > left:
+            if right > left and left - 1 not in over:  # overlapping ranges are no valid file
                 over.update(dict.fromkeys(range(left - 1, min(right, COLUMN_LIMIT)), left - 1))
             if bottom > top:
                 down.add(left - 1)

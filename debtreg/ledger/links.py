@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from .catalog import name_key
 from .findings import Findings
 from .sheets import Codes, used
-from .words import DUPLICATE_MARKS, LIST_SEPARATORS, NOTHING, UNKNOWN
+from .words import DUPLICATE_MARKS, LIST_SEPARATORS, LONGEST_LIST, NOTHING, UNKNOWN
 
 LONGEST_KEY = 300
 _MARK = re.compile("|".join(re.escape(mark) for mark in DUPLICATE_MARKS))
@@ -87,6 +87,10 @@ def dependencies(
     for at, key in enumerate(ids):
         if key is not None:
             place[key.casefold()] = -2 if key.casefold() in place else at
+    kinds = [("unreadable",) * (len(LIST_SEPARATORS.findall(t)) >= LONGEST_LIST) for t in texts]
+    if any(kinds):
+        findings.of_values("depends_on", codes, texts, kinds)
+        codes = np.where(np.array([*map(bool, kinds), False])[codes], np.int32(-1), codes)
     saying = np.flatnonzero(codes >= 0)
     listed = {code: _listed(texts[code], place) for code in used(codes[saying], len(texts))}
     lists = [listed[code] for code in codes[saying].tolist()]

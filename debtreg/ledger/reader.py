@@ -97,7 +97,10 @@ def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
             "Leave out what is not part of the ledger.",
         )
     if kind == "text":
-        sheets = text.read(path, filename, progress)
+        try:
+            sheets = text.read(path, filename, progress)
+        except cells.Refused as refused:
+            raise LedgerRefused(*refused.args) from None
     else:
         sheets = _workbook(path, filename, kind, progress)
     if not any(sheet.count for sheet in sheets):
@@ -131,20 +134,30 @@ def _content(path: Path) -> tuple[str | None, str | None]:
 
 
 def _archive(path: Path) -> tuple[str | None, str | None]:
+    members = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            members += piece.count(b"PK\x01\x02")
+    if members > cells.MEMBER_LIMIT:  # a directory that alone may fill the memory
+        raise LedgerRefused(
+            "unpacks_too_big",
+            f"The archive holds {members:,} files; a workbook has some dozens.",
+            "Save the ledger as .xlsx or as CSV (UTF-8).",
+        )
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            members = {info.filename.lower().lstrip("/"): info for info in archive.infolist()}
-            if "xl/workbook.xml" in members:
+            by_name = {info.filename.lower().lstrip("/"): info for info in archive.infolist()}
+            if "xl/workbook.xml" in by_name:
                 return "xlsx", NAMES["xlsx"]
-            if "xl/workbook.bin" in members:
+            if "xl/workbook.bin" in by_name:
                 return "xlsb", NAMES["xlsb"]
-            if "mimetype" in members and members["mimetype"].compress_size < 200:
-                mimetype = b"".join(cells.inflate(file, members["mimetype"]))
+            if "mimetype" in by_name and by_name["mimetype"].compress_size < 200:
+                mimetype = b"".join(cells.inflate(file, by_name["mimetype"]))
                 if mimetype.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
                     return "ods", NAMES["ods"]
-            if any(name.startswith("word/") for name in members):
+            if any(name.startswith("word/") for name in by_name):
                 return None, "a Word document (.docx)"
-            if any(name.startswith("ppt/") for name in members):
+            if any(name.startswith("ppt/") for name in by_name):
                 return None, "a PowerPoint file (.pptx)"
             return None, "a ZIP archive"
     except cells.Refused:

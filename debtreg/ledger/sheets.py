@@ -112,9 +112,19 @@ class Sheet:
     notes: list[tuple[int, str]] = field(default_factory=list)
     decimal: str = "."
     date1904: bool = False
+    _down: dict[int, list[tuple[int, int]]] | None = None
 
     def codes(self, position: int) -> Codes:
         return self.columns[position].codes(len(self.rows))
+
+    def merged_down(self, position: int) -> list[tuple[int, int]]:
+        """Top and bottom of the ranges over several rows whose content stands in this column."""
+        if self._down is None:
+            self._down = {}
+            for top, left, bottom, _ in sorted(self.merged):
+                if bottom > top:
+                    self._down.setdefault(left - 1, []).append((top, bottom))
+        return self._down.get(position, [])
 
 
 def as_text(value: Any) -> str:

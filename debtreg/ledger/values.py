@@ -18,6 +18,7 @@ from .words import UNKNOWN, any_of, plain
 NAN = math.nan
 MOST_EFFORT = 1e6  # person-days; more is no estimate
 MOST_AMOUNT = 1e15
+LONGEST_TEXT = 200  # of a number or a date; longer text is prose
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 
@@ -171,7 +172,7 @@ def effort(value: Any, unit: str | None = None, decimal: str = ".") -> Points:
         return _person_days([(float(value), "")], _Frame(""), unit, mixed=False)
     if not isinstance(value, str):
         return _unreadable(value)
-    if _SHRUNK_DIGITS.search(value):
+    if len(value) > LONGEST_TEXT or _SHRUNK_DIGITS.search(value):
         return _unreadable(value)
     text = plain(value)
     if not text or text in UNKNOWN:
@@ -284,7 +285,7 @@ def amount(
         return _money([float(value) * unit.times], _Frame(""), unit.currency, unit.period, ledger)
     if not isinstance(value, str):
         return _unreadable(value)
-    if _SHRUNK_DIGITS.search(value):
+    if len(value) > LONGEST_TEXT or _SHRUNK_DIGITS.search(value):
         return _unreadable(value)
     text = plain(value)
     if not text or text in UNKNOWN:
@@ -423,7 +424,7 @@ def day(value: Any, *, last: bool, date1904: bool = False) -> Day:
         return _bare_number(float(value), last, date1904)
     if isinstance(value, NoValue):
         return Day(None, value.kind)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         return _UNREADABLE_DAY
     text = _REMARK.sub("", plain(value))
     if not text or text in UNKNOWN:
@@ -562,6 +563,8 @@ def _named(value: Any, meaning: Mapping[str, str]) -> Named:
     if isinstance(value, NoValue):
         return Named(None, value.kind)
     text = plain(_VARIATION.sub("", as_text(value)))
+    if len(text) > LONGEST_TEXT:
+        return Named(None, "unreadable")
     if not text or text in UNKNOWN:
         return Named()
     remark = _REMARK.sub("", text)

@@ -134,6 +134,7 @@ NOTHING = UNKNOWN | {"无", "没有", "none", "nil"}
 TOTALS = frozenset(("合计", "总计", "小计", "total", "subtotal", "sum"))
 DUPLICATE_MARKS = ("(重复)", "(副本)", "(duplicate)", "(copy)")
 LIST_SEPARATORS = re.compile(r"[、,;/\n]")
+LONGEST_LIST = 100  # services or ids in one cell
 
 # Around a number.
 APPROXIMATE = ("~", "≈", "约", "大约", "左右", "about", "approx", "circa")
@@ -198,6 +199,7 @@ FIELD_NAMES = {
     "priority": "a priority",
     "status": "a status",
     "team": "a team of the catalog",
+    "depends_on": "a list of ids",
 }
 
 # Every warning: what was done with the cell, and what a person may do. `text` is the cell.

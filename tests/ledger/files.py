@@ -1,5 +1,6 @@
 """Ledgers made for a test, and short ways to look at what was read."""
 
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -100,3 +101,60 @@ def kinds_of(ledger: Ledger, field: str) -> set[str]:
 def points(ledger: Ledger, name: str, at: int = 0) -> tuple[float, float, float]:
     row = ledger.rows.iloc[at]
     return row[f"{name}_low"], row[f"{name}_likely"], row[f"{name}_high"]
+
+
+def old_workbook(path: Path, rows: list[list[str | float]], merged: Iterable[tuple] = ()) -> Path:
+    """An xls (BIFF 8 in a compound file) with one sheet, written by hand: no library here does."""
+
+    def record(kind: int, content: bytes) -> bytes:
+        return struct.pack("<HH", kind, len(content)) + content
+
+    def opening(kind: int) -> bytes:
+        return record(0x0809, struct.pack("<HHHHII", 0x0600, kind, 0, 0, 0, 6))
+
+    cells = b""
+    for r, row in enumerate(rows):
+        for c, value in enumerate(row):
+            place = struct.pack("<HHH", r, c, 0)
+            if isinstance(value, str):
+                text = struct.pack("<HB", len(value), 1) + value.encode("utf-16-le")
+                cells += record(0x0204, place + text)
+            else:
+                cells += record(0x0203, place + struct.pack("<d", value))
+    ranges = [struct.pack("<4H", *corners) for corners in merged]
+    if ranges:
+        cells += record(0x00E5, struct.pack("<H", len(ranges)) + b"".join(ranges))
+    start = opening(0x0005)
+    sheet_record = 4 + 4 + 2 + 2 + len("Debts")
+    place_of_sheet = struct.pack("<I", len(start) + sheet_record + 4)
+    named = record(0x0085, place_of_sheet + bytes([0, 0, len("Debts"), 0]) + b"Debts")
+    end = record(0x000A, b"")
+    stream = start + named + end + opening(0x0010) + cells + end
+    stream = stream.ljust(max(4096, -(-len(stream) // 512) * 512), b"\0")
+
+    last, free, none = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFF
+    count = len(stream) // 512
+    fat = [0xFFFFFFFD, last, *range(3, count + 2), last]
+    fat += [free] * (128 - len(fat))
+
+    def entry(name: str, kind: int, child: int, first: int, size: int) -> bytes:
+        text = (name.encode("utf-16-le") + b"\0\0") if name else b""
+        return (
+            text.ljust(64, b"\0")
+            + struct.pack("<HBBIII", len(text), kind, 1, none, none, child)
+            + bytes(36)
+            + struct.pack("<IQ", first, size)
+        )
+
+    directory = entry("Root Entry", 5, 1, last, 0) + entry("Workbook", 2, none, 2, len(stream))
+    directory += 2 * entry("", 0, none, 0, 0)
+    header = (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+        + bytes(16)
+        + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6)
+        + bytes(6)
+        + struct.pack("<9I", 0, 1, 1, 0, 4096, last, 0, last, 0)
+        + struct.pack("<109I", 0, *[free] * 108)
+    )
+    path.write_bytes(header + struct.pack("<128I", *fat) + directory + stream)
+    return path

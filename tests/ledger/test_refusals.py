@@ -240,3 +240,25 @@ def test_a_password_is_named(tmp_path):
     error = refusal(write(path, bytes(content)))
     assert error.code == "corrupt_file"
     assert "password" in error.message
+
+
+def test_an_archive_of_very_many_members_is_refused_before_its_directory_is_read(tmp_path):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for n in range(10_001):
+            file.writestr(f"{n}", b"")
+    error = refusal(write(tmp_path / "a.xlsx", out.getvalue()))
+    assert error.code == "unpacks_too_big"
+    assert "10,001 files" in error.message
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.md"])
+def test_a_file_of_very_many_cells_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(cells, "CELL_LIMIT", 1000)
+    text = (
+        "|Title|b|\n|---|---|\n" + "|x|y|\n" * 600
+        if name == "a.md"
+        else "Title,b\n" + "x,y\n" * 600
+    )
+    error = refusal(write(tmp_path / name, text))
+    assert error.code == "unpacks_too_big"

@@ -339,3 +339,25 @@ def test_totals_count_what_is_known_and_add_one_currency(tmp_path):
         "annual_cost_known": 2,
         "annual_cost_likely_cny": 100.0,
     }
+
+
+def test_a_header_of_two_lines_is_known_when_it_comes_again(tmp_path):
+    header = "ID,Title,Effort (d),,\n,,min,likely,max\n"
+    ledger = read_text(tmp_path, f"{header}1,Leak,1,2,4\n{header}2,Race,1,2,4\n")
+    assert ledger.rows["title"].tolist() == ["Leak", "Race"]
+    assert ledger.skipped[["row", "reason"]].values.tolist() == [
+        [4, "repeated_header"],
+        [5, "repeated_header"],
+    ]
+
+
+def test_a_cell_that_lists_hundreds_of_ids_or_services_is_kept_as_text(tmp_path):
+    many = ";".join(str(n) for n in range(500))
+    ledger = read_text(tmp_path, f'ID,Title,Service,Depends on\n7,a,,\n8,b,"{many}","{many}"\n')
+    row = ledger.rows.iloc[1]
+    assert (row["depends_on"], row["depends_on_text"]) == ((), many)
+    assert (row["service"], row["services_other"], row["service_text"]) == (None, (), many)
+    assert flags(ledger, "unreadable", "service_unknown") == {
+        (3, "depends_on", "unreadable"),
+        (3, "service", "service_unknown"),
+    }

@@ -9,7 +9,17 @@ import xlsxwriter
 
 from debtreg.ledger import LedgerRefused, inspect, read
 
-from .files import CATALOG, cell, flags, points, raw_workbook, read_rows, repacked, workbook
+from .files import (
+    CATALOG,
+    cell,
+    flags,
+    old_workbook,
+    points,
+    raw_workbook,
+    read_rows,
+    repacked,
+    workbook,
+)
 
 
 def read_sheet(tmp_path, fill, **options):
@@ -346,6 +356,18 @@ def test_an_opendocument_bomb_of_repeated_cells_is_refused(tmp_path):
     with pytest.raises(LedgerRefused) as refused:
         read(path, path.name, CATALOG)
     assert refused.value.code == "unpacks_too_big"
+
+
+def test_an_old_workbook_is_read(tmp_path):
+    path = old_workbook(
+        tmp_path / "a.xls",
+        [["标题", "服务", "工作量(人天)"], ["Leak", "order-api", 3.0], ["Race", "", "4-6"]],
+        merged=[(1, 2, 1, 1)],
+    )
+    ledger = read(path, path.name, CATALOG)
+    assert ledger.rows["title"].tolist() == ["Leak", "Race"]
+    assert ledger.rows["service"].tolist() == ["order-api", "order-api"]
+    assert ledger.rows["effort_likely"].tolist() == [3, 5]
 
 
 def test_a_workbook_with_macros_is_read_as_one_without(tmp_path):
