@@ -19,6 +19,7 @@ from debtreg.models import (
     Team,
     pk_of,
 )
+from debtreg.models.score import NO_COST_SORT
 
 
 class RankingFilter(django_filters.FilterSet):
@@ -67,9 +68,9 @@ class RankingViewSet(ItemListViewSet):
                 unscored.order_by("-sort_roi", "item_id"),
             ]
         if ordering == "annual_cost":
-            unpriced = rows.filter(annual_cost__isnull=True)
+            unpriced = rows.filter(sort_cost=NO_COST_SORT)
             return [
-                rows.filter(annual_cost__isnull=False).order_by(*order),
+                rows.filter(sort_cost__gt=NO_COST_SORT).order_by(*order),
                 unpriced.order_by("-sort_cost", "item_id"),
             ]
         return [rows.order_by(*order)]

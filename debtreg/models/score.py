@@ -65,7 +65,8 @@ class Priority(models.TextChoices):
 NEEDS_ESTIMATE_SORT = -1e307
 UNPRICED_SORT = -1e308
 # For the order by yearly cost: below every cost.
-SORT_COST = Coalesce("annual_cost", Value(Decimal(-(10**17))))
+NO_COST_SORT = Decimal(-(10**17))
+SORT_COST = Coalesce("annual_cost", Value(NO_COST_SORT))
 
 
 class ScoreQuerySet(models.QuerySet["Score"]):

@@ -131,7 +131,9 @@ def test_every_page_is_read_from_an_index_and_nothing_is_sorted(api, items, orde
         api.get(f"{RANKING}?ordering={ordering}&page_size=1{query}")
 
     pages = [plan for plan in plans if "debtreg_rankmark" not in plan]
-    assert len(pages) >= 3
+    assert len(pages) >= 2
     for plan in pages:
         assert "Sort" not in plan
         assert "Index" in plan
+        # What is skipped to get to a cost must not be all that has none.
+        assert ordering != "annual_cost" or "Filter" not in plan
