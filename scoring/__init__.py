@@ -26,7 +26,7 @@ from .columns import (
 )
 from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
-from .pert import pert_mean
+from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
 from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
@@ -35,6 +35,7 @@ from .reasons import iteration_reasons, place_reasons, promotion_reasons
 from .roi import add_roi, promotes, rank, states
 from .scenarios import Scenarios, attribute, marginal_values, removal_values
 from .scores import SCORE_COLUMNS, score, score_in_detail
+from .uncertainty import INPUTS, add_uncertainty, information_values
 
 __all__ = [
     "CANDIDATE_COLUMNS",
@@ -45,6 +46,7 @@ __all__ = [
     "FACTORS",
     "GRADES",
     "IMPACT_COLUMNS",
+    "INPUTS",
     "ITEM_COLUMNS",
     "ITERATION_COLUMNS",
     "KINDS",
@@ -70,6 +72,7 @@ __all__ = [
     "add_cost",
     "add_repair_cost",
     "add_roi",
+    "add_uncertainty",
     "assign",
     "attribute",
     "calculate_roi",
@@ -78,10 +81,14 @@ __all__ = [
     "effort_in_days",
     "fill_defaults",
     "half_days",
+    "information_values",
     "iteration_reasons",
     "make_frame",
     "marginal_values",
     "pert_mean",
+    "pert_quantile",
+    "pert_sd",
+    "pert_shape",
     "place_reasons",
     "promote",
     "promotes",

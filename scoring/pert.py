@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from .columns import POINTS
 
@@ -38,3 +39,50 @@ def three_points(frame: pd.DataFrame, stem: str) -> tuple[NDArray[Any], NDArray[
     """Take the columns stem_low, stem_likely and stem_high as arrays, without copying."""
     low, likely, high = (frame[f"{stem}_{point}"].to_numpy() for point in POINTS)
     return low, likely, high
+
+
+def pert_shape(
+    low: ArrayLike, likely: ArrayLike, high: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give alpha and beta of the beta distribution between low and high.
+
+    alpha = 1 + 4 (likely - low) / (high - low), beta = 6 - alpha; both NaN for a single number.
+
+    Examples
+    --------
+    >>> [float(shape) for shape in pert_shape(2, 5, 14)]
+    [2.0, 4.0]
+    """
+    low, likely, high = (np.asarray(point, dtype=np.float64) for point in (low, likely, high))
+    span = np.where(high > low, high - low, np.nan)
+    alpha: NDArray[np.float64] = 1.0 + 4.0 * (likely - low) / span
+    return alpha, 6.0 - alpha
+
+
+def pert_sd(low: ArrayLike, likely: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """Give the standard deviation: sqrt((mean - low) (high - mean) / 7).
+
+    Examples
+    --------
+    >>> round(float(pert_sd(2, 5, 14)), 5)
+    2.13809
+    """
+    mean = pert_mean(low, likely, high)
+    spread: NDArray[np.float64] = np.sqrt((mean - np.asarray(low)) * (np.asarray(high) - mean) / 7)
+    return spread
+
+
+def pert_quantile(
+    probability: ArrayLike, low: ArrayLike, likely: ArrayLike, high: ArrayLike
+) -> NDArray[np.float64]:
+    """Give the value that is not exceeded with this probability (0..1).
+
+    Examples
+    --------
+    >>> pert_quantile([0.1, 0.5, 0.9], 2, 5, 14).round(5).tolist()
+    [3.34682, 5.76572, 9.00668]
+    """
+    alpha, beta = pert_shape(low, likely, high)
+    low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    part = special.betaincinv(alpha, beta, np.asarray(probability, dtype=np.float64))
+    return np.where(np.isnan(alpha), low, low + (high - low) * part)

@@ -13,7 +13,7 @@ the value of one repair is effectiveness x (dv/dx), everything else as it is.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .columns import MEMBER_COLUMNS, POINTS, ROLES, SCENARIO_COLUMNS, check_columns
 from .errors import ScoringError
 from .pert import pert_mean, three_points
+from .segments import products, products_of_others, starts_of
 
 _GATE, _ALTERNATIVE, _AMPLIFIER = range(len(ROLES))
 _Floats = NDArray[np.float64]
@@ -115,7 +116,7 @@ class Scenarios:
 
     @cached_property
     def scenario_of_factor(self) -> NDArray[np.int64]:
-        return self.scenario[_starts(self.factor)]
+        return self.scenario[starts_of(self.factor)]
 
     def one(self, position: int) -> Self:
         """Take out one scenario, with its members in the same order."""
@@ -139,23 +140,23 @@ class Scenarios:
         Several points at once, one per column of x, give one column of losses each.
         """
         column = (slice(None), *[None] * (x.ndim - 1))
-        alive = 1.0 - _products(1.0 - self.chance[column] * x, _starts(self.factor))
+        alive = 1.0 - products(1.0 - self.chance[column] * x, starts_of(self.factor))
         loss = (
             np.repeat(self.loss_per_year[column], x.shape[1], axis=1)
             if x.ndim > 1
             else (self.loss_per_year.copy())
         )
-        starts = _starts(self.scenario_of_factor)
-        loss[self.scenario_of_factor[starts]] *= _products(alive, starts)
+        starts = starts_of(self.scenario_of_factor)
+        loss[self.scenario_of_factor[starts]] *= products(alive, starts)
         return loss
 
     def slopes(self, x: _Floats) -> _Floats:
         """Give dv/dx (currency / year) for each member at x."""
         spared = 1.0 - self.chance * x
-        starts = _starts(self.factor)
-        alive = 1.0 - _products(spared, starts)
-        others = _products_of_others(alive, self.scenario_of_factor)[self.factor]
-        inner = self.chance * _products_of_others(spared, self.factor)
+        starts = starts_of(self.factor)
+        alive = 1.0 - products(spared, starts)
+        others = products_of_others(alive, self.scenario_of_factor)[self.factor]
+        inner = self.chance * products_of_others(spared, self.factor)
         slope: _Floats = self.loss_per_year[self.scenario] * others * inner
         return slope
 
@@ -178,35 +179,6 @@ def _check_members(scenarios: pd.DataFrame, members: pd.DataFrame) -> None:
         raise ScoringError(
             "probability", "of an amplifier is missing", rows=members.index[silent], bound="0..1"
         )
-
-
-def _starts(keys: NDArray[Any]) -> NDArray[np.int64]:
-    """Find where each run of equal keys begins."""
-    if not len(keys):
-        return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-
-
-def _products(values: _Floats, starts: NDArray[np.int64]) -> _Floats:
-    """Multiply up each run along the first axis."""
-    if not len(starts):
-        return values[:0]
-    product: _Floats = np.multiply.reduceat(values, starts, axis=0)
-    return product
-
-
-def _products_of_others(values: _Floats, keys: NDArray[np.int64]) -> _Floats:
-    """Give for each value the product of the others of its run; zeros are no trouble."""
-    starts = _starts(keys)
-    if not len(starts):
-        return values
-    zero = values == 0
-    zeros = np.add.reduceat(zero, starts, axis=0, dtype=np.int64)
-    product = _products(np.where(zero, 1.0, values), starts)
-    run = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(values)]))
-    product, zeros = product[run], zeros[run]
-    others = np.where(zero, product, product / np.where(zero, 1.0, values))
-    return np.where(zeros - zero > 0, 0.0, others)
 
 
 def attribute(scenarios: Scenarios) -> pd.DataFrame:
@@ -268,10 +240,10 @@ def _owen_integrals(
     x = np.where(open_[:, None], node, 1.0 - scenarios.effectiveness[chosen, None])
     spared = 1.0 - chance * x
     _, factor = np.unique(scenarios.factor[chosen], return_inverse=True)
-    alive = 1.0 - _products(spared, _starts(factor))
-    of_factor = scenarios.scenario[chosen][_starts(factor)]
-    slope = _products_of_others(alive, of_factor)[factor]
-    slope *= chance * _products_of_others(spared, factor)
+    alive = 1.0 - products(spared, starts_of(factor))
+    of_factor = scenarios.scenario[chosen][starts_of(factor)]
+    slope = products_of_others(alive, of_factor)[factor]
+    slope *= chance * products_of_others(spared, factor)
     integral: _Floats = slope @ weight
     return integral
 

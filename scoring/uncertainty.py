@@ -1,0 +1,533 @@
+"""How sure a score is: the ROI's percentiles, its chance to beat the threshold, what to measure.
+
+Every three-point input is a PERT of its own, independent of the others. Nothing is drawn at
+random: the inputs of each item run through the same few points, a Sobol net that covers every
+input evenly, so the same input always gives the same answer. Of each item the input that matters
+most is left to its own distribution at each point, as the ROI is (A + B v) / (C + R v) in it.
+Percentiles take 64 points. The chance to beat the threshold, on which decisions hang, takes four
+times as many where it is open, until it holds still; with one uncertain input it is exact.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+from scipy.stats import qmc
+
+from .columns import FACTORS, positions_of
+from .pert import pert_mean, pert_sd, three_points
+from .policy import Policy
+from .segments import products, products_of_others, starts_of
+
+LEVELS = (0.05, 0.50, 0.95)
+# What can be uncertain: a factor of an impact, the effort, the loss of a scenario.
+INPUTS = (*FACTORS, "effort", "loss")
+_EFFORT, _LOSS = INPUTS.index("effort"), INPUTS.index("loss")
+_LEANS = 128  # steps of the tables between the most left- and the most right-leaning PERT
+_STEPS = 1024  # steps of the distribution's table between low and high
+_BLOCK = 300_000  # numbers worked on at once: what a processor's cache holds
+_SEED = 20_260_101
+_NET = 32  # inputs that share a net
+# The points: for the percentiles the first of these, for a chance as many as it needs.
+_POINTS = (64, 256, 1024, 4096)
+_CLEAR = 0.001  # a chance that is this near to 0 or 1 with the fewest points needs no more
+_STEADY = 0.006  # neither does one that moves by less than this with four times as many
+_STRATA = 4  # values of the leading input at each point
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+def add_uncertainty(
+    items: pd.DataFrame,
+    scores: pd.DataFrame,
+    impacts: pd.DataFrame,
+    policy: Policy,
+    shares: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Add the percentiles of the ROI and its chance to be above the threshold.
+
+    Parameters
+    ----------
+    items, shares : as they went into `score`
+    scores, impacts : as they came out of `score_in_detail`, in the same order
+
+    Returns
+    -------
+    The scores with
+        roi_p5, roi_p50, roi_p95 (ratio) : 5, 50 and 95 of 100 ROIs are below
+        certainty (ratio) : the probability that the ROI is above the policy's threshold
+    All NaN where there is no ROI; without uncertain inputs the ROI itself and 0 or 1.
+
+    The certainty is within 0.01 of a million random draws (a test shows it), on average within
+    0.001; the percentiles are on average within half a percentile.
+
+    Examples
+    --------
+    >>> from scoring import *
+    >>> policy = Policy.from_payload(DEFAULT_PAYLOAD)
+    >>> item = {"item_id": 1, "effort_low": 2, "effort_likely": 5, "effort_high": 14}
+    >>> items = make_frame(ITEM_COLUMNS, [{**item, "day_rate": 100.0}])
+    >>> impacts = make_frame(IMPACT_COLUMNS, [{"item_id": 1, "kind": 7, "unit_price": 1800.0}])
+    >>> scores, detail = score_in_detail(items, impacts, make_frame(PRICE_COLUMNS, []), policy)
+    >>> found = add_uncertainty(items, scores, detail, policy).round(4)
+    >>> found[["roi", "roi_p50", "certainty"]].values.tolist()
+    [[3.0, 3.1219, 0.5391]]
+    """
+    roi = scores["roi"].to_numpy()
+    percentiles = np.repeat(roi[:, None], len(LEVELS), axis=1)
+    certainty = np.where(np.isnan(roi), np.nan, scores["promotes"].to_numpy(dtype=np.float64))
+    made = _Inputs.of(items, scores, impacts, policy, shares)
+    for points in _POINTS:
+        settled = np.zeros(len(made.items), dtype=bool)
+        for block in made.blocks(points):
+            ratio, rows = made.led(block, points), made.items[block]
+            chance = ratio.chance(policy.threshold)
+            if points == _POINTS[0]:
+                percentiles[rows] = ratio.percentiles()
+                settled[block] = np.minimum(chance, 1.0 - chance) < _CLEAR
+            else:
+                settled[block] = np.abs(chance - certainty[rows]) < _STEADY
+            certainty[rows] = chance
+        made = made.only(~settled)
+    return scores.assign(
+        roi_p5=percentiles[:, 0],
+        roi_p50=percentiles[:, 1],
+        roi_p95=percentiles[:, 2],
+        certainty=certainty,
+    )
+
+
+def information_values(
+    items: pd.DataFrame,
+    scores: pd.DataFrame,
+    impacts: pd.DataFrame,
+    policy: Policy,
+    shares: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Say what it would be worth to know each uncertain input exactly: what to measure next.
+
+    The decision is to repair where the weighted benefit exceeds threshold x repair cost. Knowing
+    an input is worth what better decisions gain on average: E[max(0, a + b V)] - max(0, a + b
+    E[V]), where the difference is a + b V for a value V of the input and the means of all
+    others. A PERT gives this in closed form; nothing is drawn.
+
+    Source: H. Raiffa, R. Schlaifer, "Applied statistical decision theory" (1961), ch. 4.
+
+    Parameters
+    ----------
+    As add_uncertainty.
+
+    Returns
+    -------
+    One row per uncertain input that could turn the decision, the most valuable of each item
+    first: item_id, input (code into INPUTS), row (position in `impacts`, for a `loss` in
+    `shares`, -1 for the effort), value (currency, of the first year).
+
+    Examples
+    --------
+    >>> from scoring import *
+    >>> policy = Policy.from_payload(DEFAULT_PAYLOAD)
+    >>> item = {"item_id": 1, "effort_low": 2, "effort_likely": 5, "effort_high": 14}
+    >>> items = make_frame(ITEM_COLUMNS, [{**item, "day_rate": 100.0}])
+    >>> impacts = make_frame(IMPACT_COLUMNS, [{"item_id": 1, "kind": 7, "unit_price": 1800.0}])
+    >>> scores, detail = score_in_detail(items, impacts, make_frame(PRICE_COLUMNS, []), policy)
+    >>> found = information_values(items, scores, detail, policy)
+    >>> [INPUTS[code] for code in found["input"]], found["value"].round(2).tolist()
+    (['effort'], [263.37])
+    """
+    made = _Inputs.of(items, scores, impacts, policy, shares)
+    hurdle = policy.threshold * scores["repair_cost"].to_numpy()[made.items]
+    difference = scores["weighted_benefit"].to_numpy()[made.items] - hurdle
+    item = np.concatenate([made.item, np.arange(len(made.items))])
+    value = _worth(
+        np.concatenate([made.slope, -policy.threshold * made.rate]),
+        difference[item],
+        np.concatenate([made.span, made.effort_span]),
+        np.concatenate([made.lean, made.effort_lean]),
+    )
+    efforts = np.full(len(made.items), -1)
+    found = pd.DataFrame(
+        {
+            "item_id": items["item_id"].to_numpy()[made.items[item]],
+            "input": np.concatenate([made.name, np.full(len(efforts), _EFFORT)]).astype(np.int8),
+            "row": np.concatenate([made.term_row[made.term], efforts]),
+            "value": value,
+        }
+    )
+    order = np.lexsort((-value, item))
+    return found.iloc[order[value[order] > 0]].reset_index(drop=True)
+
+
+def _worth(slope: _Floats, difference: _Floats, span: _Floats, lean: _Floats) -> _Floats:
+    """Give E[max(0, a + b V)] - max(0, a + b E[V]) where a + b E[V] is the difference."""
+    alpha = 1.0 + 4.0 * lean
+    at_low = difference - slope * span * alpha / 6.0  # a + b V at V = low
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turn = -at_low / (slope * span)  # where it becomes 0, between 0 and 1
+    turns = (turn > 0) & (turn < 1)
+    z, alpha = turn[turns], alpha[turns]
+    beta = 6.0 - alpha
+    below = special.betainc(alpha, beta, z)
+    below_mean = alpha / 6.0 * special.betainc(alpha + 1.0, beta, z)
+    rise = slope[turns] * span[turns]
+    # What lies on the gaining side: below the turn for a falling difference, else above it.
+    share = np.where(rise > 0, 1.0 - below, below)
+    share_mean = np.where(rise > 0, alpha / 6.0 - below_mean, below_mean)
+    value = np.zeros(len(slope))
+    informed = at_low[turns] * share + rise * share_mean
+    value[turns] = np.maximum(0.0, informed - np.maximum(0.0, difference[turns]))
+    return value
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Uncertain inputs of the items that have any, flat and sorted by item and term.
+
+    The benefit of an item is `fixed` plus the sum of its terms (impacts, shares of scenarios); a
+    term is `factor` times its inputs; the repair costs `rate` x effort + `extra`.
+    """
+
+    items: _Ints  # position of each item in the frame; the arrays of items follow it
+    fixed: _Floats
+    rate: _Floats
+    extra: _Floats
+    effort_low: _Floats
+    effort_span: _Floats  # 0 where the effort is certain
+    effort_lean: _Floats
+    effort_place: _Ints
+
+    term_item: _Ints  # number of the item in `items`, rising
+    term_row: _Ints  # where the term comes from
+    factor: _Floats
+
+    term: _Ints  # by input: its term, rising
+    name: NDArray[np.int8]  # code into INPUTS
+    low: _Floats
+    span: _Floats
+    lean: _Floats  # (likely - low) / (high - low)
+    slope: _Floats  # what one unit more adds to the benefit, all others at their means
+    place: _Ints  # 0 for the input that matters most in its item, the effort among them
+
+    @property
+    def item(self) -> _Ints:
+        """Number of the item of each input."""
+        return self.term_item[self.term]
+
+    @classmethod
+    def of(
+        cls,
+        items: pd.DataFrame,
+        scores: pd.DataFrame,
+        impacts: pd.DataFrame,
+        policy: Policy,
+        shares: pd.DataFrame | None,
+    ) -> "_Inputs":
+        tables = [_terms(impacts, impacts["weight"].to_numpy(), FACTORS)]
+        if shares is not None:
+            shares = shares.assign(item_row=positions_of(items, shares, strict=False))
+            tables.append(_terms(shares, np.ones(len(shares)), ("loss_share",)))
+        terms, inputs = _joined(tables)
+        has_roi = scores["roi"].notna().to_numpy()
+        low, likely, high = three_points(items, "effort")
+        span = np.where(high > low, high - low, 0.0)
+        uncertain = span > 0
+        uncertain[terms["item_row"].to_numpy()[inputs["term"].to_numpy()]] = True
+        chosen = np.flatnonzero(uncertain & has_roi)
+        number = np.full(len(items) + 1, -1)
+        number[chosen] = np.arange(len(chosen))
+
+        item = number[terms["item_row"].to_numpy()]
+        moving = np.zeros(len(terms), dtype=bool)
+        moving[inputs["term"].to_numpy()] = True
+        still = (item >= 0) & ~moving
+        factor = terms["factor"].to_numpy()
+        order = np.flatnonzero((item >= 0) & moving)
+        order = order[np.argsort(item[order], kind="stable")]
+        new = np.full(len(terms), -1)
+        new[order] = np.arange(len(order))
+        inputs = inputs.assign(term=new[inputs["term"].to_numpy()])
+        inputs = inputs[inputs["term"] >= 0].sort_values("term", kind="stable")
+        term = inputs["term"].to_numpy()
+        points = [inputs[point].to_numpy() for point in ("low", "likely", "high")]
+        slope = factor[order][term] * products_of_others(pert_mean(*points), term)
+
+        low, likely, high, span = low[chosen], likely[chosen], high[chosen], span[chosen]
+        contingency = policy.contingency_by_class()[items["confidence"].to_numpy()[chosen]]
+        rate = items["day_rate"].to_numpy()[chosen] * (1.0 + contingency)
+        swing = np.abs(slope) * pert_sd(*points)
+        effort_sd = np.where(span > 0, pert_sd(low, likely, high), 0.0)
+        effort_swing = np.abs(scores["roi"].to_numpy()[chosen]) * rate * effort_sd
+        place = _places(
+            np.concatenate([item[order][term], np.arange(len(chosen))]),
+            np.concatenate([swing, effort_swing]),
+        )
+        return cls(
+            items=chosen,
+            fixed=np.bincount(item[still], factor[still], len(chosen)).astype(np.float64),
+            rate=rate,
+            extra=items["cash"].to_numpy()[chosen] * (1.0 + contingency),
+            effort_low=np.where(span > 0, low, pert_mean(low, likely, high)),
+            effort_span=span,
+            effort_lean=np.where(span > 0, (likely - low) / np.where(span > 0, span, 1.0), 0.0),
+            effort_place=place[len(term) :],
+            term_item=item[order],
+            term_row=terms["row"].to_numpy()[order],
+            factor=factor[order],
+            term=term,
+            name=inputs["name"].to_numpy(),
+            low=points[0],
+            span=points[2] - points[0],
+            lean=(points[1] - points[0]) / (points[2] - points[0]),
+            slope=slope,
+            place=place[: len(term)],
+        )
+
+    def only(self, items: NDArray[np.bool_]) -> "_Inputs":
+        """Keep some of the items."""
+        number = np.cumsum(items) - 1
+        terms = items[self.term_item]
+        term_number = np.cumsum(terms) - 1
+        inputs = terms[self.term]
+        return _Inputs(
+            **{name: getattr(self, name)[items] for name in _BY_ITEM},
+            term_item=number[self.term_item[terms]],
+            term_row=self.term_row[terms],
+            factor=self.factor[terms],
+            term=term_number[self.term[inputs]],
+            **{name: getattr(self, name)[inputs] for name in _BY_INPUT},
+        )
+
+    def blocks(self, points: int) -> Iterator[slice]:
+        """Cut the items into blocks that are worked on at once."""
+        inputs = np.bincount(self.item, minlength=len(self.items)) + 2
+        size = np.cumsum(inputs * points)
+        full = np.arange(_BLOCK, size[-1] if len(size) else 0, _BLOCK)
+        cuts = [0, *np.searchsorted(size, full).tolist(), len(self.items)]
+        for first, last in pairwise(cuts):
+            if last > first:
+                yield slice(first, last)
+
+    def led(self, block: slice, points: int) -> "_Led":
+        """Put the points in for all inputs of a block but the leading one of each item."""
+        first, last = np.searchsorted(self.term_item, [block.start, block.stop])
+        mine = slice(*np.searchsorted(self.term, [first, last]))
+        item = self.term_item[first:last] - block.start
+        term, place = self.term[mine] - first, self.place[mine]
+        values = _spread(self.low[mine], self.span[mine], self.lean[mine], place, points)
+        leads = place == 0
+        values[leads] = 1.0
+        terms = products(values, starts_of(term)) * self.factor[first:last, None]
+        led = np.zeros(len(item), dtype=bool)
+        led[term[leads]] = True
+        owner = item[led]
+
+        benefit = np.repeat(self.fixed[block, None], points, axis=1)
+        slope = np.zeros_like(benefit)
+        slope[owner] = terms[led]
+        terms[led] = 0.0
+        starts = starts_of(item)
+        if len(starts):
+            benefit[item[starts]] += np.add.reduceat(terms, starts, axis=0)
+
+        low, span = self.effort_low[block].copy(), self.effort_span[block].copy()
+        lean = self.effort_lean[block].copy()
+        effort = _spread(low, span, lean, self.effort_place[block], points)
+        rate = np.zeros_like(benefit)
+        by_effort = np.ones(len(low), dtype=bool)
+        by_effort[owner] = False
+        effort[by_effort] = 0.0
+        cost = self.rate[block, None] * effort + self.extra[block, None]
+        rate[by_effort] = self.rate[block, None][by_effort]
+        for lead, of in ((low, self.low), (span, self.span), (lean, self.lean)):
+            lead[owner] = of[mine][leads]
+        return _Led(benefit, slope, cost, rate, low, span, lean)
+
+
+_BY_ITEM = (
+    "items",
+    "fixed",
+    "rate",
+    "extra",
+    "effort_low",
+    "effort_span",
+    "effort_lean",
+    "effort_place",
+)
+_BY_INPUT = ("name", "low", "span", "lean", "slope", "place")
+
+
+@dataclass(frozen=True)
+class _Led:
+    """The ROI of each item as (benefit + slope v) / (cost + rate v), v the leading input's value.
+
+    One row per item, one column per point of all the other inputs.
+    """
+
+    benefit: _Floats
+    slope: _Floats
+    cost: _Floats
+    rate: _Floats
+    low: _Floats
+    span: _Floats
+    lean: _Floats
+
+    def percentiles(self) -> _Floats:
+        """Give the ROI at LEVELS: each point with as many values of the leading input."""
+        points = self.benefit.shape[1]
+        table = _lead_table(points)
+        row, part = _leaning(self.lean)
+        rois = np.empty((len(self.lean), _STRATA * points))
+        for stratum in range(_STRATA):
+            columns = slice(stratum * points, (stratum + 1) * points)
+            lead = (1.0 - part) * table[row, columns] + part * table[row + 1, columns]
+            lead *= self.span[:, None]
+            lead += self.low[:, None]
+            rois[:, columns] = (self.benefit + self.slope * lead) / (self.cost + self.rate * lead)
+        rois.sort(axis=1)
+        at = np.array(LEVELS) * rois.shape[1] - 0.5
+        below = at.astype(np.int64)
+        rest = at - below
+        found: _Floats = (1.0 - rest) * rois[:, below] + rest * rois[:, below + 1]
+        return found
+
+    def chance(self, threshold: float) -> _Floats:
+        """Give P(ROI > threshold): the average over the points of the leading input's own."""
+        rise = self.slope - threshold * self.rate
+        short = threshold * self.cost - self.benefit
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turn = (short / rise - self.low[:, None]) / self.span[:, None]
+        below = _cdf(self.lean, np.nan_to_num(turn, nan=0.0))
+        over = np.where(rise > 0, 1.0 - below, below)
+        chance: _Floats = np.where(rise == 0, short < 0, over).mean(axis=1)
+        return chance
+
+
+def _terms(
+    rows: pd.DataFrame, weight: _Floats, stems: tuple[str, ...]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split rows into what is certain of each (`factor`) and its uncertain inputs."""
+    factor = weight * rows["effectiveness"].fillna(1.0).to_numpy()
+    inputs = []
+    for stem in stems:
+        low, likely, high = three_points(rows, stem)
+        moves = high > low
+        factor = factor * np.where(moves, 1.0, pert_mean(low, likely, high))
+        where = np.flatnonzero(moves)
+        name = INPUTS.index(stem) if stem in INPUTS else _LOSS
+        points = {"low": low[where], "likely": likely[where], "high": high[where]}
+        inputs.append(pd.DataFrame({"term": where, "name": np.int8(name), **points}))
+    item_row = rows["item_row"].to_numpy()
+    priced = rows["cost"].notna().to_numpy() if "cost" in rows else ~np.isnan(factor)
+    row = np.arange(len(rows))
+    terms = pd.DataFrame({"item_row": np.where(priced, item_row, -1), "row": row, "factor": factor})
+    every = pd.concat(inputs, ignore_index=True)
+    return terms, every[(terms["item_row"].to_numpy() >= 0)[every["term"].to_numpy()]]
+
+
+def _joined(tables: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put the terms of impacts and of scenarios below each other."""
+    count, inputs = 0, []
+    for terms, every in tables:
+        inputs.append(every.assign(term=every["term"] + count))
+        count += len(terms)
+    return pd.concat([terms for terms, _ in tables], ignore_index=True), pd.concat(inputs)
+
+
+def _places(owner: _Ints, swing: _Floats) -> _Ints:
+    """Number what belongs to each owner by its swing, the largest first."""
+    most = np.zeros(owner.max(initial=-1) + 1)
+    np.maximum.at(most, owner, swing)
+    part = swing / np.where(most > 0, most, 1.0)[owner]
+    # One key is sorted several times faster than two.
+    order = np.argsort(owner + 0.5 * (1.0 - part), kind="stable")
+    starts = starts_of(owner[order])
+    lengths = np.diff(np.r_[starts, len(owner)])
+    place = np.empty(len(owner), dtype=np.int64)
+    place[order] = np.arange(len(owner)) - np.repeat(starts, lengths)
+    return place
+
+
+def _leaning(lean: _Floats) -> tuple[_Ints, _Floats]:
+    """Find each input's row in the tables by lean, and how far it is to the next row."""
+    at = lean * _LEANS
+    row = np.minimum(at.astype(np.int64), _LEANS - 1)
+    return row, (at - row)[:, None]
+
+
+def _spread(low: _Floats, span: _Floats, lean: _Floats, place: _Ints, points: int) -> _Floats:
+    """Give the values of each input at the points, in the order of its place in the net."""
+    row, part = _leaning(lean)
+    table = _point_table(points, int(place.max(initial=0)) // _NET + 1)
+    values: _Floats = (1.0 - part) * table[place, row]
+    values += part * table[place, row + 1]
+    values *= span[:, None]
+    values += low[:, None]
+    return values
+
+
+def _cdf(lean: _Floats, z: _Floats) -> _Floats:
+    """Give P(Z <= z) of a PERT between 0 and 1, by rows of `lean`; from a table."""
+    table = _distribution_table()
+    row, part = _leaning(lean)
+    row = row[:, None]
+    step = np.clip(z, 0.0, 1.0) * _STEPS
+    column = np.minimum(step.astype(np.int64), _STEPS - 1)
+    rest = step - column
+    lower = (1.0 - rest) * table[row, column] + rest * table[row, column + 1]
+    upper = (1.0 - rest) * table[row + 1, column] + rest * table[row + 1, column + 1]
+    result: _Floats = (1.0 - part) * lower + part * upper
+    return result
+
+
+# The tables: the shape of a PERT has one parameter only, its lean between 0 and 1.
+
+
+def _shapes() -> tuple[_Floats, _Floats]:
+    alpha = 1.0 + 4.0 * np.arange(_LEANS + 1)[:, None] / _LEANS
+    return alpha, 6.0 - alpha
+
+
+def _quantiles(count: int) -> _Floats:
+    """Give the middle of each of `count` equal parts of the probability, by lean."""
+    middle = (np.arange(count) + 0.5) / count
+    alpha, beta = _shapes()
+    table: _Floats = special.betaincinv(alpha, beta, middle).astype(np.float64)
+    return table
+
+
+@cache
+def _net(points: int, number: int) -> _Ints:
+    """Order the parts of the probability along the points, for _NET inputs: a scrambled Sobol net.
+
+    Inputs further down have a net of their own, so that what an item gets never depends on how
+    many inputs its neighbours have.
+    """
+    net = qmc.Sobol(_NET, scramble=True, rng=_SEED + number).random(points)
+    return (net * points).astype(np.int64).T
+
+
+@cache
+def _point_table(points: int, nets: int) -> _Floats:
+    """Give the values at the points, by place and lean."""
+    order = np.concatenate([_net(points, number) for number in range(nets)])
+    return np.ascontiguousarray(_quantiles(points)[:, order].swapaxes(0, 1))
+
+
+@cache
+def _lead_table(points: int) -> _Floats:
+    """Give _STRATA values of the leading input for each point, spread over all its range."""
+    strata = [_net(points, 0)[0] + points * stratum for stratum in range(_STRATA)]
+    return _quantiles(points * _STRATA)[:, np.concatenate(strata)]
+
+
+@cache
+def _distribution_table() -> _Floats:
+    alpha, beta = _shapes()
+    table: _Floats = special.betainc(alpha, beta, np.arange(_STEPS + 1) / _STEPS).astype(np.float64)
+    return table

@@ -1,0 +1,198 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoring import (
+    DEFAULT_PAYLOAD,
+    FACTORS,
+    IMPACT_COLUMNS,
+    INPUTS,
+    ITEM_COLUMNS,
+    PRICE_COLUMNS,
+    SHARE_COLUMNS,
+    Policy,
+    add_uncertainty,
+    information_values,
+    make_frame,
+    pert_mean,
+    pert_quantile,
+    pert_sd,
+    pert_shape,
+    score_in_detail,
+)
+
+VECTORS = json.loads((Path(__file__).parents[1] / "data/vectors/uncertainty.json").read_text())
+POLICY = Policy.from_payload(DEFAULT_PAYLOAD, version=1)
+NO_PRICES = make_frame(PRICE_COLUMNS, [])
+DRAWS = 1_000_000
+
+
+def cells(**points):
+    """Spread (low, likely, high) into three columns; a number stands for all three."""
+    row = {}
+    for name, value in points.items():
+        three = value if isinstance(value, tuple) else (value,) * 3
+        row |= dict(zip((f"{name}_low", f"{name}_likely", f"{name}_high"), three, strict=True))
+    return row
+
+
+def frames(*items, shares=None):
+    """Items as (effort, day rate, [impacts as (frequency, share, magnitude, unit price)])."""
+    rows, impacts = [], []
+    for number, (effort, day_rate, each) in enumerate(items):
+        rows.append({"item_id": number, "day_rate": day_rate, **cells(effort=effort)})
+        impacts += [
+            {"item_id": number, "kind": 0, **cells(**dict(zip(FACTORS, impact, strict=True)))}
+            for impact in each
+        ]
+    made = make_frame(ITEM_COLUMNS, rows), make_frame(IMPACT_COLUMNS, impacts)
+    return (*made, *score_in_detail(*made, NO_PRICES, POLICY, shares))
+
+
+def uncertain(*items, shares=None):
+    rows, _, scores, detail = frames(*items, shares=shares)
+    return add_uncertainty(rows, scores, detail, POLICY, shares)
+
+
+def worth(*items, shares=None):
+    rows, _, scores, detail = frames(*items, shares=shares)
+    return information_values(rows, scores, detail, POLICY, shares)
+
+
+def drawn(points, rng):
+    if not isinstance(points, tuple) or points[0] == points[2]:
+        return points[0] if isinstance(points, tuple) else points
+    alpha, beta = pert_shape(*points)
+    return points[0] + (points[2] - points[0]) * rng.beta(alpha, beta, DRAWS)
+
+
+def drawn_rois(item, rng):
+    effort, day_rate, impacts = item
+    benefit = sum(math.prod(drawn(each, rng) for each in impact) for impact in impacts)
+    return np.broadcast_to(benefit / (drawn(effort, rng) * day_rate), DRAWS)
+
+
+@pytest.mark.parametrize("case", VECTORS)
+def test_every_pert_vector_holds(case):
+    points = case["low"], case["likely"], case["high"]
+    alpha, beta = pert_shape(*points)
+    found = {"mean": pert_mean(*points), "alpha": alpha, "beta": beta, "sd": pert_sd(*points)}
+    found |= {f"p{n}": pert_quantile(n / 100, *points) for n in (10, 50, 90)}
+    for name in found.keys() & case.keys():
+        assert float(found[name]) == pytest.approx(case[name], abs=6e-6), name
+
+
+HARD = [
+    ((2, 5, 14), 100.0, [((100, 900, 1500), (0.05, 0.2, 0.6), 1.0, (5, 10, 30))]),
+    (
+        (3, 4, 12),
+        300.0,
+        [((10, 20, 90), 0.5, (1, 30, 80), (4, 5, 9)), (40.0, 1.0, 1.0, (2, 9, 30))],
+    ),
+    (4.0, 310.0, [((5, 8, 30), (0.1, 0.5, 1.0), (10, 40, 90), (5, 8, 60))] * 3),
+    ((0.5, 1, 6), 900.0, [(100.0, (0.01, 0.1, 0.9), (1, 2, 20), (30, 60, 200))] * 5),
+    ((1, 5, 5), 700.0, [((1, 1, 9), (0.2, 0.2, 0.9), (20, 90, 90), 40.0), (1.0, 1.0, 1.0, 3000.0)]),
+]
+
+
+@pytest.mark.parametrize("item", HARD)
+def test_the_certainty_is_within_a_hundredth_of_a_million_draws(item):
+    rng = np.random.default_rng(1)
+    rois = drawn_rois(item, rng)
+    # Bring the threshold to where it is open.
+    effort, day_rate, impacts = item
+    item = effort, day_rate * float(np.quantile(rois, 0.45)) / 3, impacts
+    rois = drawn_rois(item, rng)
+    found = uncertain(item).iloc[0]
+    assert 0.3 < found["certainty"] < 0.7
+    assert found["certainty"] == pytest.approx((rois > 3).mean(), abs=0.01)
+    for name, level in (("roi_p5", 0.05), ("roi_p50", 0.5), ("roi_p95", 0.95)):
+        assert (rois <= found[name]).mean() == pytest.approx(level, abs=0.03), name
+
+
+def test_one_uncertain_input_is_exact():
+    found = uncertain(((2, 5, 14), 100.0, [(1.0, 1.0, 1.0, 1800.0)])).iloc[0]
+    # The ROI is above 3 while the repair takes less than 6 days.
+    alpha, beta = pert_shape(2, 5, 14)
+    days = pert_quantile(found["certainty"], 2, 5, 14)
+    assert (float(alpha), float(beta)) == (2.0, 4.0)
+    assert days == pytest.approx(6.0, abs=1e-3)
+    assert found["roi_p50"] == pytest.approx(18.0 / pert_quantile(0.5, 2, 5, 14), rel=1e-3)
+    assert found["roi_p5"] == pytest.approx(18.0 / pert_quantile(0.95, 2, 5, 14), rel=1e-2)
+
+
+def test_without_uncertain_inputs_the_certainty_is_the_decision_itself():
+    found = uncertain(
+        (3.0, 1600.0, [(72.0, 1.0, 1.0, 200.0)]),
+        (3.0, 1600.0, [(72.1, 1.0, 1.0, 200.0)]),
+        (None, 1600.0, [(72.1, 1.0, 1.0, 200.0)]),
+    )
+    assert found["certainty"].tolist()[:2] == [0.0, 1.0]
+    assert found[["roi_p5", "roi_p50", "roi_p95"]].iloc[0].tolist() == [3.0, 3.0, 3.0]
+    assert found[["roi_p5", "roi_p95", "certainty"]].iloc[2].isna().all()
+
+
+def test_the_same_item_gets_the_same_numbers_alone_and_among_others():
+    many = ((1, 2, 5), 100.0, [((1, 2, 3), (0.1, 0.5, 0.6), (1, 2, 3), (90, 100, 900))] * 15)
+    together = uncertain(HARD[0], many, *HARD[1:], (4.0, 1.0, [(1.0, 1.0, 1.0, 2.0)]))
+    for number, item in ((0, HARD[0]), (1, many), (3, HARD[2])):
+        alone = uncertain(item).iloc[0].drop("item_id")
+        pd.testing.assert_series_equal(
+            together.iloc[number].drop("item_id"), alone, check_names=False
+        )
+
+
+def test_percentiles_rise_and_hold_the_point_estimate_of_a_symmetric_input():
+    found = uncertain((4.0, 100.0, [((50, 100, 150), 1.0, 1.0, 10.0)])).iloc[0]
+    assert found["roi_p5"] < found["roi_p50"] < found["roi_p95"]
+    assert found["roi_p50"] == pytest.approx(found["roi"], rel=1e-6)
+
+
+def test_an_uncertain_loss_of_a_scenario_counts():
+    row = {"item_id": 0, "effectiveness": 0.5, **cells(loss_share=(1000, 4000, 9000))}
+    shares = make_frame(SHARE_COLUMNS, [row, {**row, "item_id": 77}])
+    found = uncertain((7.0, 100.0, []), shares=shares).iloc[0]
+    # Half of the loss is above 3 x 700 where the loss is above 4200.
+    assert pert_quantile(1 - found["certainty"], 1000, 4000, 9000) == pytest.approx(4200, abs=5)
+
+
+def test_a_negative_amount_turns_the_sides():
+    found = uncertain((1.0, 10.0, [(1.0, 1.0, 1.0, (-40, -20, -10)), (1.0, 1.0, 1.0, 50.0)])).iloc[
+        0
+    ]
+    # 50 less something between 10 and 40 is above 30 where it is below 20.
+    part = (20 - 10) / 30
+    alpha, beta = pert_shape(-40, -20, -10)
+    rng = np.random.default_rng(5)
+    expected = (rng.beta(alpha, beta, DRAWS) > 1 - part).mean()
+    assert found["certainty"] == pytest.approx(expected, abs=0.005)
+
+
+def test_what_to_measure_next_is_worth_what_better_decisions_gain():
+    item = ((2, 5, 14), 100.0, [(1.0, (0.1, 0.5, 0.9), 1.0, (2000, 3400, 9000))])
+    found = worth(item)
+    by_input = {
+        INPUTS[code]: value for code, value in zip(found["input"], found["value"], strict=True)
+    }
+    assert set(by_input) == {"effort", "share", "unit_price"}
+    assert found["value"].is_monotonic_decreasing
+    rng = np.random.default_rng(3)
+    mean_price, mean_share, mean_days = pert_mean(2000, 3400, 9000), 0.5, 6.0
+    now = max(0.0, mean_share * mean_price - 300 * mean_days)
+    known = {
+        "effort": mean_share * mean_price - 300 * drawn((2, 5, 14), rng),
+        "share": drawn((0.1, 0.5, 0.9), rng) * mean_price - 300 * mean_days,
+        "unit_price": mean_share * drawn((2000, 3400, 9000), rng) - 300 * mean_days,
+    }
+    for name, difference in known.items():
+        gain = np.maximum(0.0, difference).mean() - now
+        assert by_input[name] == pytest.approx(gain, abs=2.0), name
+
+
+def test_an_input_that_cannot_turn_the_decision_is_not_worth_measuring():
+    safe = ((2, 2.1, 2.2), 100.0, [((90, 100, 110), 1.0, 1.0, 100.0)])
+    assert len(worth(safe)) == 0
