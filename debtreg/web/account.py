@@ -23,6 +23,7 @@ from debtreg.models import ApiToken
 from debtreg.templatetags.pages import PREFERENCES
 from debtreg.web.errors import back, command
 from debtreg.web.fields import DayField, show_problems
+from debtreg.web.requests import PageRequest
 
 
 class LoginView(views.LoginView):
@@ -65,22 +66,22 @@ class TokenForm(forms.Form):
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def tokens(request: HttpRequest) -> HttpResponse:
+def tokens(request: PageRequest) -> HttpResponse:
     """The person's own tokens. A new one is shown in this answer and never again."""
     form = TokenForm(request.POST or None)
     context: dict[str, Any] = {"form": form}
     if form.is_valid():
         try:
             context["token"], context["text"] = users.create_token(
-                user=request.user,  # type: ignore[arg-type]
+                user=request.user,
                 name=form.cleaned_data["name"],
                 expires_at=_end_of(form.cleaned_data["expires_on"]),
-                by=request.user,  # type: ignore[arg-type]
+                by=request.user,
             )
             context["form"] = TokenForm()
         except DebtregError as error:
             show_problems(form, error, {"expires_at": "expires_on"})
-    context["tokens"] = ApiToken.objects.filter(user=request.user).order_by("-pk")[:200]  # type: ignore[misc]
+    context["tokens"] = ApiToken.objects.filter(user=request.user).order_by("-pk")[:200]
     status = 422 if form.errors else 200
     response = render(request, "account/tokens.html", context, status=status)
     response["Cache-Control"] = "no-store"
@@ -92,7 +93,7 @@ def _end_of(day: date | None) -> datetime | None:
 
 
 @command
-def revoke_token(request: HttpRequest, pk: int) -> str:
-    token = users.revoke_token(token_id=pk, by=request.user)  # type: ignore[arg-type]
+def revoke_token(request: PageRequest, pk: int) -> str:
+    token = users.revoke_token(token_id=pk, by=request.user)
     messages.success(request, _("The token “%(name)s” is revoked.") % {"name": token.name})
     return "token-list"

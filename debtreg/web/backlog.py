@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -24,6 +24,7 @@ from debtreg.models import (
     pk_of,
 )
 from debtreg.web.errors import chosen_key, command
+from debtreg.web.requests import PageRequest
 
 # Cards in a column; a longer one says how many more there are.
 MOST_CARDS = 60
@@ -67,9 +68,9 @@ class Column:
 
 @login_required
 @require_safe
-def mine(request: HttpRequest) -> HttpResponse:
+def mine(request: PageRequest) -> HttpResponse:
     """The backlog of the person's own team, or of the first there is."""
-    team = request.user.teams.first() or Team.objects.first()  # type: ignore[union-attr]
+    team = request.user.teams.first() or Team.objects.first()
     if team is None:
         return render(request, "backlog/no_team.html")
     return redirect("backlog-team", team.slug)
@@ -77,7 +78,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_safe
-def board(request: HttpRequest, slug: str) -> HttpResponse:
+def board(request: PageRequest, slug: str) -> HttpResponse:
     team = get_object_or_404(Team, slug=slug)
     iterations = Iteration.objects.filter(team=team).order_by("starts_on", "pk")
     open_ = list(iterations.filter(state=IterationState.OPEN))
@@ -119,7 +120,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_safe
-def plan(request: HttpRequest, slug: str) -> HttpResponse:
+def plan(request: PageRequest, slug: str) -> HttpResponse:
     """What the next run would change in this backlog, before anything is changed."""
     team = get_object_or_404(Team, slug=slug)
     names = dict(Iteration.objects.filter(team=team).values_list("pk", "name"))
@@ -136,9 +137,9 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @command
-def apply_plan(request: HttpRequest, slug: str) -> str:
+def apply_plan(request: PageRequest, slug: str) -> str:
     team = get_object_or_404(Team, slug=slug)
-    changes = backlog.apply_plan(team=team, by=request.user)  # type: ignore[arg-type]
+    changes = backlog.apply_plan(team=team, by=request.user)
     messages.success(
         request,
         ngettext("%(n)s change is made.", "%(n)s changes are made.", len(changes))
@@ -153,11 +154,11 @@ def _entry(entry: BacklogEntry) -> str:
 
 
 @command
-def move(request: HttpRequest, pk: int) -> str:
+def move(request: PageRequest, pk: int) -> str:
     entry = backlog.move(
         entry_id=pk,
         iteration_id=chosen_key(request, "iteration"),
-        by=request.user,  # type: ignore[arg-type]
+        by=request.user,
     )
     messages.success(
         request,
@@ -169,29 +170,27 @@ def move(request: HttpRequest, pk: int) -> str:
 
 
 @command
-def start(request: HttpRequest, pk: int) -> str:
-    entry = backlog.start(entry_id=pk, by=request.user)  # type: ignore[arg-type]
+def start(request: PageRequest, pk: int) -> str:
+    entry = backlog.start(entry_id=pk, by=request.user)
     messages.success(request, _("Work on %(key)s has started.") % {"key": entry.item.key})
     return _entry(entry)
 
 
 @command
-def finish(request: HttpRequest, pk: int) -> str:
+def finish(request: PageRequest, pk: int) -> str:
     entry = get_object_or_404(BacklogEntry.objects.active().select_related("team"), pk=pk)
-    item = debt.resolve(pk=entry.item_id, by=request.user)  # type: ignore[arg-type]
+    item = debt.resolve(pk=entry.item_id, by=request.user)
     messages.success(request, _("%(key)s is resolved.") % {"key": item.key})
     return reverse("backlog-team", args=[entry.team.slug])
 
 
 @command
-def withdraw(request: HttpRequest, pk: int) -> str:
+def withdraw(request: PageRequest, pk: int) -> str:
     reason = request.POST.get("reason", "")[:2000]
-    entry = backlog.withdraw(entry_id=pk, reason=reason, by=request.user)  # type: ignore[arg-type]
+    entry = backlog.withdraw(entry_id=pk, reason=reason, by=request.user)
     messages.success(
         request,
-        _(
-            "%(key)s is out of the backlog. The next run may bring it back, unless it is vetoed."
-        )
+        _("%(key)s is out of the backlog. The next run may bring it back, unless it is vetoed.")
         % {"key": entry.item.key},
     )
     team = Team.objects.get(pk=entry.team_id)

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -27,6 +27,7 @@ from debtreg.models import (
 from debtreg.web import words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
+from debtreg.web.requests import PageRequest
 
 MOST_CHANGES = 30
 
@@ -41,7 +42,7 @@ def get(pk: int) -> DebtItem:
 
 @login_required
 @require_safe
-def detail(request: HttpRequest, pk: int) -> HttpResponse:
+def detail(request: PageRequest, pk: int) -> HttpResponse:
     item = get(pk)
     entry = (
         BacklogEntry.objects.active().filter(item=item).select_related("iteration", "team").first()
@@ -90,26 +91,26 @@ def _with_words(story: dict[str, Any]) -> dict[str, Any]:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
-    rights.check(request.user, "debt.change")  # type: ignore[arg-type]
+def new(request: PageRequest) -> HttpResponse:
+    rights.check(request.user, "debt.change")
     return _edit(request, None)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
+def edit(request: PageRequest, pk: int) -> HttpResponse:
     item = get(pk)
-    rights.check(request.user, "debt.change", item)  # type: ignore[arg-type]
+    rights.check(request.user, "debt.change", item)
     return _edit(request, item)
 
 
-def _edit(request: HttpRequest, item: DebtItem | None) -> HttpResponse:
+def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
     """The form; buttons other than Save add an impact, take one away, or only work it out.
 
     Without JavaScript each is a round trip in which nothing that was typed gets lost.
     """
     catalog = Catalog()
-    data = request.POST if request.method == "POST" else None
+    data: QueryDict | None = request.POST if request.method == "POST" else None
     saves = data is not None and not {"add", "remove", "work_out"} & data.keys()
     if data is not None:
         data = _rearranged(data)
@@ -169,21 +170,21 @@ def _rearranged(data: QueryDict) -> QueryDict:
     total = data.get("impacts-TOTAL_FORMS", "")
     count = min(int(total), MOST_IMPACTS) if total.isascii() and total.isdigit() else 0
     rows = [
-        {name: data.get(f"impacts-{number}-{name}") for name in _names(data, number)}
+        {name: str(data[f"impacts-{number}-{name}"]) for name in _names(data, number)}
         for number in range(count)
     ]
     gone = data.get("remove", "")
     if gone.isascii() and gone.isdigit() and int(gone) < len(rows):
         del rows[int(gone)]
     if data.get("add") in words.KINDS and len(rows) < MOST_IMPACTS:
-        rows.append({"kind": data["add"], "grade": "estimated"})
+        rows.append({"kind": str(data["add"]), "grade": "estimated"})
     for name in [name for name in data if name.startswith("impacts-")]:
         del data[name]
     data["impacts-TOTAL_FORMS"] = str(len(rows))
     data["impacts-INITIAL_FORMS"] = "0"
     for number, row in enumerate(rows):
         for name, value in row.items():
-            data[f"impacts-{number}-{name}"] = value or ""
+            data[f"impacts-{number}-{name}"] = value
     return data
 
 
@@ -193,7 +194,7 @@ def _names(data: QueryDict, number: int) -> list[str]:
 
 
 def _save(
-    request: HttpRequest, item: DebtItem | None, form: DebtForm, impacts: Any
+    request: PageRequest, item: DebtItem | None, form: DebtForm, impacts: Any
 ) -> HttpResponse:
     values = {
         "fields": form.values,
@@ -212,7 +213,7 @@ def _save(
 
 @login_required
 @require_POST
-def preview(request: HttpRequest) -> HttpResponse:
+def preview(request: PageRequest) -> HttpResponse:
     """The ROI of what is typed so far, by the code that scores; saves nothing."""
     form, impacts = _forms(request.POST, Catalog(), None)
     return render(request, "debt/_preview.html", {"story": _story(form, impacts)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -13,14 +12,15 @@ from debtreg.actions import backlog, debt
 from debtreg.models import DebtItem
 from debtreg.web.errors import chosen_key, command
 from debtreg.web.forms import DecisionForm
+from debtreg.web.requests import PageRequest
 
 
-def _done(request: HttpRequest, item: DebtItem, text: str) -> str:
+def _done(request: PageRequest, item: DebtItem, text: str) -> str:
     messages.success(request, text % {"key": item.key})
     return reverse("debt-detail", args=[item.pk])
 
 
-def _reasoned(request: HttpRequest, pk: int, action: Any, text: str) -> str | None:
+def _reasoned(request: PageRequest, pk: int, action: Any, text: str) -> str | None:
     """A decision that takes a reason, and may end on a day."""
     form = DecisionForm(request.POST)
     if not form.is_valid():
@@ -32,35 +32,35 @@ def _reasoned(request: HttpRequest, pk: int, action: Any, text: str) -> str | No
 
 
 @command
-def promote(request: HttpRequest, pk: int) -> str:
+def promote(request: PageRequest, pk: int) -> str:
     entry = backlog.promote(
         pk=pk,
         iteration_id=chosen_key(request, "iteration"),
-        by=request.user,  # type: ignore[arg-type]
+        by=request.user,
     )
     return _done(request, entry.item, _("%(key)s is promoted."))
 
 
 @command
-def veto(request: HttpRequest, pk: int) -> str | None:
+def veto(request: PageRequest, pk: int) -> str | None:
     return _reasoned(request, pk, debt.veto, _("%(key)s is kept out of the backlog."))
 
 
 @command
-def lift_veto(request: HttpRequest, pk: int) -> str:
-    item = debt.lift_veto(pk=pk, by=request.user)  # type: ignore[arg-type]
+def lift_veto(request: PageRequest, pk: int) -> str:
+    item = debt.lift_veto(pk=pk, by=request.user)
     return _done(request, item, _("%(key)s may be promoted again."))
 
 
 @command
-def accept(request: HttpRequest, pk: int) -> str | None:
+def accept(request: PageRequest, pk: int) -> str | None:
     return _reasoned(request, pk, debt.accept, _("%(key)s is accepted: we live with it."))
 
 
 @command
-def pin(request: HttpRequest, pk: int) -> str:
+def pin(request: PageRequest, pk: int) -> str:
     pinned = request.POST.get("pinned") == "yes"
-    item = debt.pin(pk=pk, pinned=pinned, by=request.user)  # type: ignore[arg-type]
+    item = debt.pin(pk=pk, pinned=pinned, by=request.user)
     return _done(
         request,
         item,
@@ -71,12 +71,12 @@ def pin(request: HttpRequest, pk: int) -> str:
 
 
 @command
-def resolve(request: HttpRequest, pk: int) -> str:
-    item = debt.resolve(pk=pk, by=request.user)  # type: ignore[arg-type]
+def resolve(request: PageRequest, pk: int) -> str:
+    item = debt.resolve(pk=pk, by=request.user)
     return _done(request, item, _("%(key)s is resolved."))
 
 
 @command
-def reopen(request: HttpRequest, pk: int) -> str:
-    item = debt.reopen(pk=pk, by=request.user)  # type: ignore[arg-type]
+def reopen(request: PageRequest, pk: int) -> str:
+    item = debt.reopen(pk=pk, by=request.user)
     return _done(request, item, _("%(key)s is open again."))

@@ -55,8 +55,12 @@ def answer(request: HttpRequest, status: int, message: str, hint: str = "") -> H
     context = {"status": status, "message": message, "hint": hint}
     if getattr(request, "htmx", None):
         response = render(request, "parts/_error.html", context, status=status)
-        return reswap(retarget(response, "#messages"), "innerHTML show:top")
+        return _as_notice(response)
     return render(request, "error.html", context, status=status)
+
+
+def _as_notice(response: HttpResponse) -> HttpResponse:
+    return reswap(retarget(response, "#messages"), "innerHTML")
 
 
 def command(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
@@ -145,7 +149,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if getattr(request, "htmx", None):
         page = loader.render_to_string("parts/_error.html", context)
         response = HttpResponse(page, status=500)
-        return reswap(retarget(response, "#messages"), "innerHTML show:top")
+        return _as_notice(response)
     return HttpResponse(loader.render_to_string("error.html", context), status=500)
 
 

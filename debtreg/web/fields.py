@@ -45,7 +45,7 @@ class Number(forms.FloatField):
         )
         self.percent = percent
 
-    def to_python(self, value: Any) -> float | None:
+    def to_python(self, value: Any) -> float | None:  # type: ignore[override]
         value = _typed(value)
         if self.percent and isinstance(value, str) and value.endswith("%"):
             number = super().to_python(value[:-1])
@@ -71,7 +71,7 @@ class Amount(forms.DecimalField):
             **options,
         )
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
         return super().to_python(_typed(value))
 
     def prepare_value(self, value: Any) -> Any:

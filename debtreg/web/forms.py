@@ -337,6 +337,7 @@ class ServiceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.fields["team"].empty_label = _("Choose a team")  # type: ignore[attr-defined]
         self.initial["aliases"] = ", ".join(self.instance.aliases or [])
 
     def clean_aliases(self) -> list[str]:
@@ -370,9 +371,10 @@ class PriceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.fields["service"].empty_label = _("All services")  # type: ignore[attr-defined]
         stored = {name: self.initial.get(name) for name in ("low", "likely", "high")}
         if stored["low"] == stored["likely"] == stored["high"]:
-            self.initial |= {"low": None, "high": None}
+            self.initial.update({"low": None, "high": None})
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}

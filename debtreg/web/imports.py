@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -23,6 +23,7 @@ from debtreg.web import words
 from debtreg.web.errors import command
 from debtreg.web.fields import show_problems
 from debtreg.web.forms import UploadForm
+from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 30
 FINDINGS_A_PAGE = 100
@@ -30,11 +31,11 @@ FINDINGS_A_PAGE = 100
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: PageRequest) -> HttpResponse:
     """The imports so far, and the form that starts one."""
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST":
-        rights.check(request.user, "ledger.import")  # type: ignore[arg-type]
+        rights.check(request.user, "ledger.import")
         if form.is_valid():
             file = form.cleaned_data["file"]
             try:
@@ -70,7 +71,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_safe
-def detail(request: HttpRequest, pk: int) -> HttpResponse:
+def detail(request: PageRequest, pk: int) -> HttpResponse:
     """Wherever the import is: progress, what was found, or what came of it."""
     job = _get(pk)
     context: dict[str, Any] = {"job": job, "is_preview": job.step == ImportStep.PREVIEW}
@@ -102,11 +103,11 @@ def _get(pk: int) -> LedgerImport:
 
 
 def _sheets(job: LedgerImport) -> list[dict[str, Any]]:
-    return job.workbook.get("sheets", [])  # type: ignore[no-any-return]
+    return job.workbook.get("sheets", [])
 
 
 @command
-def columns(request: HttpRequest, pk: int) -> str:
+def columns(request: PageRequest, pk: int) -> str:
     """Read the file again with other columns or sheets, as the selects `SHEET-COLUMN` say."""
     job = _get(pk)
     mapping: dict[str, dict[str, str]] = {}
@@ -126,13 +127,13 @@ def columns(request: HttpRequest, pk: int) -> str:
 
 
 @command
-def commit(request: HttpRequest, pk: int) -> str:
+def commit(request: PageRequest, pk: int) -> str:
     enqueue(imports.commit(import_id=pk, by=request.user))
     return reverse("import-detail", args=[pk])
 
 
 @command
-def cancel(request: HttpRequest, pk: int) -> str:
+def cancel(request: PageRequest, pk: int) -> str:
     imports.cancel(import_id=pk, by=request.user)
     messages.success(request, _("The import is cancelled; nothing of it was stored."))
     return reverse("import-detail", args=[pk])

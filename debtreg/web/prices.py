@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -12,15 +12,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 from debtreg.actions import rights
 from debtreg.models import PRICE_UNITS, Price
 from debtreg.web.forms import PriceForm
+from debtreg.web.requests import PageRequest
 from debtreg.web.saving import edit_page
 
 
 @login_required
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PageRequest) -> HttpResponse:
     prices = list(Price.objects.select_related("service").order_by("service__slug", "kind"))
     for price in prices:
-        price.unit = PRICE_UNITS[price.kind]  # type: ignore[attr-defined, index]
+        price.unit = PRICE_UNITS[price.kind]  # type: ignore[attr-defined]
     return render(
         request,
         "prices/list.html",
@@ -33,18 +34,18 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: PageRequest) -> HttpResponse:
     return _edit(request, None)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
+def edit(request: PageRequest, pk: int) -> HttpResponse:
     return _edit(request, get_object_or_404(Price, pk=pk))
 
 
-def _edit(request: HttpRequest, price: Price | None) -> HttpResponse:
-    rights.check(request.user, "catalog.change")  # type: ignore[arg-type]
+def _edit(request: PageRequest, price: Price | None) -> HttpResponse:
+    rights.check(request.user, "catalog.change")
     return edit_page(
         request,
         PriceForm(request.POST or None, instance=price),

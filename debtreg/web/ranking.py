@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,6 +29,7 @@ from debtreg.models import (
 )
 from debtreg.models.score import ScoreQuerySet
 from debtreg.web.facets import MIN_ROIS, Facets
+from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 50
 ORDERINGS = {"": ("-sort_roi", "item_id"), "cost": ("-sort_cost", "item_id")}
@@ -73,37 +74,47 @@ class RankingFilter(forms.Form):
         """What to filter by, as columns of a score; what could not be read is left out."""
         found = dict(self.cleaned_data)
         for name, known in (("team", self.teams), ("service", self.services)):
-            found[name] = known[found[name]].pk if found.get(name) else None  # type: ignore[attr-defined]
+            found[name] = known[found[name]].pk if found.get(name) else None
         return found
 
     @property
     def problems(self) -> list[str]:
         return [
-            _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(problems)}
+            _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(map(str, problems))}
             for name, problems in self.errors.items()
         ]
 
-    def show_counts(self, facets: Facets) -> None:
-        """Put the number of debts behind each choice of the two long lists and of the ROI."""
-        chosen = self.chosen
+    @property
+    def is_counted(self) -> bool:
+        """A text or an ROI of one's own is in no table of counts."""
+        chosen = self.cleaned_data
+        return not chosen.get("q") and chosen.get("min_roi") in (None, *MIN_ROIS)
+
+    def show_choices(self, facets: Facets) -> None:
+        """Fill the lists, each choice with how many debts it would show if that can be said."""
+        chosen, is_counted = self.chosen, self.is_counted
+
+        def with_count(label: str, count: int) -> str:
+            return f"{label} ({count:,})" if is_counted else label
+
         for name, known in (("team", self.teams), ("service", self.services)):
             counts = facets.counts(name, chosen)
             self.fields[name].choices = [  # type: ignore[attr-defined]
-                ("", _("All (%(n)s)") % {"n": f"{facets.count(chosen, without=name):,}"}),
+                ("", with_count(_("All"), facets.count(chosen, without=name))),
                 *(
-                    (slug, f"{each.name} ({counts.get(each.pk, 0):,})")
-                    for slug, each in known.items()  # type: ignore[attr-defined]
+                    (slug, with_count(each.name, counts.get(each.pk, 0)))
+                    for slug, each in known.items()
                 ),
             ]
         counts = facets.counts("min_roi", chosen)
-        choices = [("", _("Any"))] + [(f"{n}", f"≥ {n} ({counts[n]:,})") for n in MIN_ROIS]
-        value = self.cleaned_data.get("min_roi")
+        value, typed = self.cleaned_data.get("min_roi"), self["min_roi"].value()
+        choices = [("", _("Any"))] + [
+            (typed if roi == value else f"{roi}", with_count(f"≥ {roi}", counts[roi]))
+            for roi in MIN_ROIS
+        ]
         if value is not None and value not in MIN_ROIS:
-            choices.append((self.data["min_roi"], f"≥ {value:g}"))
-        self.fields["min_roi"].widget.choices = choices  # type: ignore[attr-defined]
-        if value in MIN_ROIS:
-            self.data = self.data.copy()
-            self.data["min_roi"] = f"{value:g}"
+            choices.append((typed, f"≥ {value:g}"))
+        self.fields["min_roi"].widget.choices = choices
 
 
 def found(chosen: dict[str, Any]) -> ScoreQuerySet:
@@ -129,7 +140,7 @@ def found(chosen: dict[str, Any]) -> ScoreQuerySet:
 
 @login_required
 @require_safe
-def ranking(request: HttpRequest) -> HttpResponse:
+def ranking(request: PageRequest) -> HttpResponse:
     form = RankingFilter(
         request.GET, list(Team.objects.all()), list(Service.objects.select_related("team"))
     )
@@ -144,9 +155,7 @@ def ranking(request: HttpRequest) -> HttpResponse:
         cursor=request.GET.get("cursor"),
     )
     scope = {name: chosen.get(name) for name in ("team", "service")}
-    # A text or a free ROI is in no table of counts; then only what holds for all is said.
-    counted = not chosen.get("q") and chosen.get("min_roi") in (None, *MIN_ROIS)
-    form.show_counts(facets)
+    form.show_choices(facets)
     policy = scores.active_policy()
     response = render(
         request,
@@ -155,13 +164,13 @@ def ranking(request: HttpRequest) -> HttpResponse:
             "form": form,
             "page": page,
             "filtered": any(value not in (None, "") for value in chosen.values()),
-            "count": facets.count(chosen) if counted else None,
+            "count": facets.count(chosen) if form.is_counted else None,
             "states": _choices(ScoreState, facets.counts("state", chosen), chosen.get("state")),
             "every_state": facets.count(chosen, without="state"),
             "priorities": _choices(
                 Priority, facets.counts("priority", chosen), chosen.get("priority")
             ),
-            "counted": counted,
+            "counted": form.is_counted,
             "totals": facets.totals(scope),
             "in_backlog": BacklogEntry.objects.active()
             .filter(**{f"{name}_id": pk for name, pk in [("team", scope["team"])] if pk})
@@ -171,7 +180,7 @@ def ranking(request: HttpRequest) -> HttpResponse:
             "team": form.teams.get(form.cleaned_data.get("team", "")),
         },
     )
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         response["HX-Push-Url"] = _address(request)
     return response
 
@@ -183,7 +192,7 @@ def _choices(kind: Any, counts: dict[Any, int], chosen: str | None) -> list[dict
     ]
 
 
-def _address(request: HttpRequest) -> str:
+def _address(request: PageRequest) -> str:
     """The page's URL without the filters that are empty."""
     kept = {name: value for name, value in request.GET.items() if value}
     return f"{request.path}?{urlencode(kept)}" if kept else request.path

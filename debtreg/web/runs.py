@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,13 +15,14 @@ from debtreg.actions import scores
 from debtreg.models import ScoringRun
 from debtreg.tasks import enqueue
 from debtreg.web.errors import command
+from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 30
 
 
 @login_required
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PageRequest) -> HttpResponse:
     runs = ScoringRun.objects.select_related("requested_by").order_by("-pk")
     page = keyset.page(runs, size=PAGE_SIZE, cursor=request.GET.get("cursor"))
     return render(request, "runs/list.html", {"page": page})
@@ -29,22 +30,22 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_safe
-def detail(request: HttpRequest, pk: int) -> HttpResponse:
+def detail(request: PageRequest, pk: int) -> HttpResponse:
     """A run. While it is not over, the page asks for itself again, by htmx or by reloading."""
     run = get_object_or_404(ScoringRun.objects.select_related("requested_by"), pk=pk)
     return render(request, "runs/detail.html", {"run": run, "job": run})
 
 
 @command
-def start(request: HttpRequest) -> str:
-    run = scores.request_run(by=request.user)  # type: ignore[arg-type]
+def start(request: PageRequest) -> str:
+    run = scores.request_run(by=request.user)
     enqueue(run)
     return reverse("run-detail", args=[run.pk])
 
 
 @command
-def cancel(request: HttpRequest, pk: int) -> str:
-    run = scores.cancel_run(run_id=pk, by=request.user)  # type: ignore[arg-type]
+def cancel(request: PageRequest, pk: int) -> str:
+    run = scores.cancel_run(run_id=pk, by=request.user)
     messages.success(
         request, _("Run %(n)s is cancelled. The scores of the run before stay.") % {"n": run.pk}
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
@@ -16,10 +16,11 @@ from debtreg.models import ScoringRun
 from debtreg.models.job import JobState
 from debtreg.tasks import enqueue
 from debtreg.web.fields import show_problems
+from debtreg.web.requests import PageRequest
 
 
 def edit_page(
-    request: HttpRequest,
+    request: PageRequest,
     form: forms.ModelForm[Any],
     *,
     title: str,
@@ -36,11 +37,11 @@ def edit_page(
         try:
             if removable and "remove" in request.POST:
                 name = str(obj)
-                catalog.remove(obj=obj, by=request.user)  # type: ignore[arg-type]
+                catalog.remove(obj=obj, by=request.user)
                 messages.success(request, _("%(name)s is removed.") % {"name": name})
                 return _leave(back)
             if form.is_valid():
-                catalog.save(obj=obj, by=request.user)  # type: ignore[arg-type]
+                catalog.save(obj=obj, by=request.user)
                 messages.success(request, _("%(name)s is saved.") % {"name": obj})
                 return _leave(back)
         except NotAllowed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from debtreg.actions import rights, scores
 from debtreg.models import Dependency, Guarantee, Price, Score, Service
 from debtreg.web.facets import Facets
 from debtreg.web.forms import ServiceForm
+from debtreg.web.requests import PageRequest
 from debtreg.web.saving import edit_page
 
 MOST_DEBTS = 20
@@ -21,7 +22,7 @@ MOST_DEBTS = 20
 
 @login_required
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PageRequest) -> HttpResponse:
     """All services. Their open debts come from the ranking's counts, not one by one."""
     facets = Facets.read()
     services = list(Service.objects.select_related("team").order_by("team__slug", "slug"))
@@ -33,7 +34,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_safe
-def detail(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: PageRequest, slug: str) -> HttpResponse:
     service = get_object_or_404(Service.objects.select_related("team"), slug=slug)
     debts = Score.objects.ranked().filter(service_id=service.pk)
     mine = Q(provider=service) | Q(consumer=service)
@@ -61,8 +62,8 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
-    rights.check(request.user, "catalog.change")  # type: ignore[arg-type]
+def new(request: PageRequest) -> HttpResponse:
+    rights.check(request.user, "catalog.change")
     return edit_page(
         request,
         ServiceForm(request.POST or None),
@@ -73,8 +74,8 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-def edit(request: HttpRequest, slug: str) -> HttpResponse:
-    rights.check(request.user, "catalog.change")  # type: ignore[arg-type]
+def edit(request: PageRequest, slug: str) -> HttpResponse:
+    rights.check(request.user, "catalog.change")
     service = get_object_or_404(Service, slug=slug)
     return edit_page(
         request,

@@ -2,7 +2,6 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter
 
 from debtreg.models import pk_of
 from debtreg.web import (
@@ -20,7 +19,7 @@ from debtreg.web import (
 )
 
 
-class KeyConverter(StringConverter):
+class KeyConverter:
     """DEBT-12 in a URL is 12 in a view."""
 
     regex = r"DEBT-[1-9][0-9]{0,17}"

@@ -125,8 +125,11 @@ def test_counts_are_those_of_now(owner: Client, company: Company) -> None:
 
 
 def test_a_text_is_in_no_count_so_none_is_shown(owner: Client) -> None:
-    page = owner.get("/?q=never").text
-    assert 'class="count"' not in page
+    for query in ("?q=never", "?min_roi=1.5"):
+        page = owner.get(f"/{query}").text
+        assert 'class="count"' not in page
+        assert "支付组 (" not in page
+        assert ">支付组<" in page
 
 
 def test_the_ranking_takes_as_many_queries_for_60_debts_as_for_4(
