@@ -67,8 +67,6 @@ class Column:
             # True == 1.0, and would be taken for it.
             cells = [str(v).upper() if isinstance(v, bool) else v for v in cells]
             new = dict.fromkeys(cells)
-        if len(new) == 1 and "" in new:
-            return
         codes = self._codes
         known = len(self.values)
         if codes is None:

@@ -133,6 +133,8 @@ def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Heade
 
     candidates: list[tuple[int, int, int | None, dict[int, HeaderColumn]]] = []
     for at, row in enumerate(rows):
+        if not row:
+            continue
         candidates.append((_known(row), at, None, _columns({}, row, {}, set())))
         if at and sheet.rows[at] == sheet.rows[at - 1] + 1 and _may_be_lower(rows[at - 1], row):
             upper = rows[at - 1]
@@ -172,7 +174,11 @@ def _may_be_lower(upper: Mapping[int, Word], lower: Mapping[int, Word]) -> bool:
     """Whether a row may be the second line of a header: known words, and not the first again."""
     known = sum(word.is_known or word.point is not None for word in lower.values())
     repeats = all(i in upper and upper[i].word == word.word for i, word in lower.items())
-    return not repeats and (known == len(lower) or (known >= 2 and 2 * known > len(lower)))
+    return (
+        bool(upper)
+        and not repeats
+        and (known == len(lower) or (known >= 2 and 2 * known > len(lower)))
+    )
 
 
 def _merged_across(sheet: Sheet) -> dict[int, tuple[dict[int, int], set[int]]]:

@@ -211,3 +211,11 @@ def test_a_sheet_with_hundreds_of_columns_is_read(tmp_path, columns):
     ledger = read_text(tmp_path, text)
     assert len(ledger.rows["extra"][2]) == columns - 1
     assert len(ledger.column_warnings) == columns - 1
+
+
+def test_a_line_of_spaces_is_no_header_even_where_a_person_chooses_the_title(tmp_path):
+    ledger = read_rows(
+        tmp_path, [" ", " "], ["Was", ""], ["Leck", ""], mapping={"Debts": {0: "title"}}
+    )
+    assert ledger.sheets[0].header_row == 2
+    assert ledger.rows["title"].tolist() == ["Leck"]
