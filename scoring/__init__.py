@@ -7,6 +7,7 @@ from .columns import (
     ENTRY_COLUMNS,
     FACTORS,
     GRADES,
+    GUARANTEE_COLUMNS,
     IMPACT_COLUMNS,
     ITEM_COLUMNS,
     ITERATION_COLUMNS,
@@ -30,6 +31,7 @@ from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
 from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
+from .priority import PRIORITY_REASONS, add_priority, budget_shares, gate_losses
 from .promotion import REASONS, promote
 from .reasons import iteration_reasons, place_reasons, promotion_reasons
 from .roi import add_roi, promotes, rank, states
@@ -45,6 +47,7 @@ __all__ = [
     "ENTRY_COLUMNS",
     "FACTORS",
     "GRADES",
+    "GUARANTEE_COLUMNS",
     "IMPACT_COLUMNS",
     "INPUTS",
     "ITEM_COLUMNS",
@@ -57,6 +60,7 @@ __all__ = [
     "POLICY_SCHEMA",
     "PREREQUISITE_COLUMNS",
     "PRICE_COLUMNS",
+    "PRIORITY_REASONS",
     "REASONS",
     "ROLES",
     "SCENARIO_COLUMNS",
@@ -70,16 +74,19 @@ __all__ = [
     "ScoringError",
     "add_benefit",
     "add_cost",
+    "add_priority",
     "add_repair_cost",
     "add_roi",
     "add_uncertainty",
     "assign",
     "attribute",
+    "budget_shares",
     "calculate_roi",
     "check_columns",
     "check_payload",
     "effort_in_days",
     "fill_defaults",
+    "gate_losses",
     "half_days",
     "information_values",
     "iteration_reasons",

@@ -107,6 +107,11 @@ _ALL = [
     _column("entered", "in the backlog already", 0, 1, dtype="bool", default=False),
     _column("started", "someone works on it", 0, 1, dtype="bool", default=False),
     _column("needs_id", "key of the item that comes first", 0, _ID, dtype="int64", default=0),
+    # priority
+    _column("guarantee_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
+    _column("objective", "ratio of good events or minutes that is promised", 0, 1),
+    _column("budget_share", "ratio", 0, 1e6),
+    _column("gate_loss", "currency / year", 0, np.inf),
     # planning
     _column("team_id", "key", 0, _ID, dtype="int64", default=0),
     _column("iteration_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
@@ -170,6 +175,7 @@ CANDIDATE_COLUMNS = (
 )
 ENTRY_COLUMNS = ("item_id", "team_id", "benefit", "days", "pinned", "iteration_id")
 ITERATION_COLUMNS = ("iteration_id", "team_id", "order", "half_days_left")
+GUARANTEE_COLUMNS = ("guarantee_id", "objective", "requests_per_year")
 PREREQUISITE_COLUMNS = ("item_id", "needs_id")
 SHARE_COLUMNS = ("item_id", *(f"loss_share_{point}" for point in POINTS), "effectiveness")
 
