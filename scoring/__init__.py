@@ -1,5 +1,18 @@
 """Numbers only: DataFrame in, DataFrame out. No Django, no clock, no input or output."""
 
+from .budget import (
+    AlertWindow,
+    alert_windows,
+    burn_rate,
+    calculate_burn_rate,
+    check_threshold,
+    error_budget,
+    month_hours,
+    redundant_availability,
+    remaining_ratio,
+    seconds_to_exhaustion,
+    serial_availability,
+)
 from .calculator import calculate_roi
 from .columns import (
     CANDIDATE_COLUMNS,
@@ -27,6 +40,8 @@ from .columns import (
 )
 from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
+from .inversion import calculate_breaker, calculate_inversion
+from .penalty import Credits, Deduction, Target, calculate_penalty, parse_clause, parse_target
 from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
 from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
@@ -68,23 +83,35 @@ __all__ = [
     "SHARE_COLUMNS",
     "SOURCES",
     "STATES",
+    "AlertWindow",
+    "Credits",
+    "Deduction",
     "Plan",
     "Policy",
     "Scenarios",
     "ScoringError",
+    "Target",
     "add_benefit",
     "add_cost",
     "add_priority",
     "add_repair_cost",
     "add_roi",
     "add_uncertainty",
+    "alert_windows",
     "assign",
     "attribute",
     "budget_shares",
+    "burn_rate",
+    "calculate_breaker",
+    "calculate_burn_rate",
+    "calculate_inversion",
+    "calculate_penalty",
     "calculate_roi",
     "check_columns",
     "check_payload",
+    "check_threshold",
     "effort_in_days",
+    "error_budget",
     "fill_defaults",
     "gate_losses",
     "half_days",
@@ -92,6 +119,9 @@ __all__ = [
     "iteration_reasons",
     "make_frame",
     "marginal_values",
+    "month_hours",
+    "parse_clause",
+    "parse_target",
     "pert_mean",
     "pert_quantile",
     "pert_sd",
@@ -101,8 +131,12 @@ __all__ = [
     "promotes",
     "promotion_reasons",
     "rank",
+    "redundant_availability",
+    "remaining_ratio",
     "removal_values",
     "score",
     "score_in_detail",
+    "seconds_to_exhaustion",
+    "serial_availability",
     "states",
 ]

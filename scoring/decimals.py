@@ -75,6 +75,11 @@ def plain(value: Decimal | float | None, significant: int = SIGNIFICANT) -> str 
     return "0" if text == "-0" else text
 
 
+def step(of: str, formula: str, value: Decimal | None) -> dict[str, str | None]:
+    """Write down one step of a calculation, its numbers put in."""
+    return {"of": of, "formula": formula, "value": plain(value)}
+
+
 def check_keys(body: object, path: str, allowed: Mapping[str, Any] | set[str]) -> dict[str, Any]:
     """Raise ScoringError unless this is an object that has only these fields."""
     if not isinstance(body, Mapping):
