@@ -116,14 +116,38 @@ def test_a_known_reference_changes_its_item_as_patch_does(send, api):
     assert (first["revision"], second["score"]["roi"]) == (2, "3.125")
 
 
-def test_sending_the_same_again_changes_no_score(send, api):
-    send(rows(5, effort=2, impacts=[TOIL]))
-    before = [row["score"] for row in api.get("/api/v1/debts/").json()["results"]]
+def test_sending_the_same_again_changes_nothing(send, api):
+    latency = {"kind": "latency", "share": "0.1", "unit_price": {"low": "0.0001", "high": 1}}
+    fields = {"impacts": [TOIL, latency], "tags": ["a"], "cash": "1.50", "due_on": "2026-05-01"}
+    send(rows(5, effort=2, status="done", **fields))
+    before = api.get("/api/v1/debts/").json()
+    impacts = set(DebtImpact.objects.values_list("pk", flat=True))
 
-    send(rows(5, effort=2, impacts=[TOIL]))
+    answer = send([*rows(4, effort=2, status="done", **fields), {"external_ref": "ref-4"}])
 
-    assert [row["score"] for row in api.get("/api/v1/debts/").json()["results"]] == before
-    assert DebtImpact.objects.count() == 5
+    assert (answer["unchanged"], answer["updated"]) == (5, 0)
+    assert answer["results"][0]["outcome"] == "unchanged"
+    assert api.get("/api/v1/debts/").json() == before
+    assert set(DebtImpact.objects.values_list("pk", flat=True)) == impacts
+    assert AuditEntry.objects.filter(action="debt.bulk").count() == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"impacts": []},
+        {"impacts": [TOIL, TOIL]},
+        {"impacts": [{**TOIL, "effectiveness": 0.5}]},
+        {"effort": 3},
+        {"owner": "Li"},
+        {"status": "doing"},
+        {"team": "orders"},
+    ],
+)
+def test_a_row_that_says_something_new_is_a_change(send, orders, change):
+    send(rows(1, effort=2, impacts=[TOIL]))
+
+    assert send([{"external_ref": "ref-0", **change}])["updated"] == 1
 
 
 def test_one_wrong_row_keeps_all_out(api, checkout, prices):
