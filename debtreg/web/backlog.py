@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from debtreg.actions import backlog, debt
 from debtreg.models import (
+    ACTIVE_STATES,
     BacklogEntry,
     EntryState,
     Iteration,
@@ -69,8 +71,11 @@ class Column:
 @login_required
 @require_safe
 def mine(request: PageRequest) -> HttpResponse:
-    """The backlog of the person's own team, or of the first there is."""
-    team = request.user.teams.first() or Team.objects.first()
+    """The fullest backlog among those of the person's own teams, or of all where there is none."""
+    fullest = Team.objects.annotate(
+        waiting=Count("entries", filter=Q(entries__state__in=ACTIVE_STATES))
+    ).order_by("-waiting", "slug")
+    team = fullest.filter(members=request.user).first() or fullest.first()
     if team is None:
         return render(request, "backlog/no_team.html")
     return redirect("backlog-team", team.slug)
