@@ -90,15 +90,19 @@ class ScoreQuerySet(models.QuerySet["Score"]):
         price of a rank does not depend on the size of the portfolio. Between two runs an edit can
         make it off by the number of edits.
         """
-        marks = RankMark.objects.filter(
-            Q(sort_roi__gt=OuterRef("sort_roi"))
-            | Q(sort_roi=OuterRef("sort_roi"), item_id__lte=OuterRef("item_id"))
-        ).order_by("-rank")
+        not_below = Q(sort_roi__gt=OuterRef("sort_roi")) | Q(
+            sort_roi=OuterRef("sort_roi"), item_id__lte=OuterRef("item_id")
+        )
+        # The bounds that not_below implies are said again: an OR is no range of an index.
+        marks = RankMark.objects.filter(not_below, sort_roi__gte=OuterRef("sort_roi")).order_by(
+            "sort_roi", "-item_id"
+        )
         above = (
-            Score.objects.filter(is_open=True, sort_roi__lte=OuterRef("mark_roi"))
-            .filter(
-                Q(sort_roi__gt=OuterRef("sort_roi"))
-                | Q(sort_roi=OuterRef("sort_roi"), item_id__lte=OuterRef("item_id"))
+            Score.objects.filter(
+                not_below,
+                is_open=True,
+                sort_roi__gte=OuterRef("sort_roi"),
+                sort_roi__lte=OuterRef("mark_roi"),
             )
             .exclude(sort_roi=OuterRef("mark_roi"), item_id__lt=OuterRef("mark_item"))
             .order_by()

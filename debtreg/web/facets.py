@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -25,7 +24,7 @@ _COLUMNS = ["team_id", "service_id", "state", "priority", "band"]
 @dataclass(frozen=True)
 class Totals:
     count: int
-    annual_cost: Decimal
+    annual_cost: float
     over_threshold: int
     not_priced: int
 
@@ -62,6 +61,8 @@ class Facets:
             )
         )
         table = pd.DataFrame(list(rows), columns=[*_NAMES, "n", "cost", "over"])
+        # For headlines: to be exact to the last cent is the items' business.
+        table["cost"] = table["cost"].astype("float64")
         took = time.monotonic() - start
         cls._kept = (start + took * cls.KEEP, table) if took > cls.FRESH_SECONDS else None
         return cls(table)
@@ -89,15 +90,12 @@ class Facets:
         priced = table["state"] != ScoreState.UNPRICED
         return Totals(
             count=int(table["n"].sum()),
-            annual_cost=sum(table["cost"].dropna(), Decimal(0)),
+            annual_cost=float(table["cost"].sum()),
             over_threshold=int(table["over"].sum()),
             not_priced=int(table.loc[~priced, "n"].sum()),
         )
 
-    def sums(self, name: str) -> dict[Any, tuple[int, Decimal | None]]:
-        """Value -> how many open debts, and what they cost a year; None where none is priced."""
-        found = {}
-        for value, rows in self.table.groupby(name):
-            costs = rows["cost"].dropna()
-            found[value] = (int(rows["n"].sum()), sum(costs, Decimal(0)) if len(costs) else None)
-        return found
+    def sums(self, name: str) -> dict[Any, tuple[int, float]]:
+        """Value -> how many open debts, and what they cost a year; NaN where none is priced."""
+        sums = self.table.groupby(name)[["n", "cost"]].sum(min_count=1)
+        return {value: (int(n), cost) for value, n, cost in sums.itertuples()}
