@@ -22,6 +22,7 @@ from .errors import ScoringError
 from .policy import Policy
 from .principal import EFFORT_UNITS, HOURS_PER_DAY
 from .scores import score_in_detail
+from .uncertainty import add_uncertainty
 
 MAX_IMPACTS = 100
 
@@ -37,6 +38,9 @@ _NUMBERS = (
     "net_roi",
     "payback_days",
     "breaking_point_years",
+    "roi_p5",
+    "roi_p50",
+    "roi_p95",
 )
 
 
@@ -53,7 +57,8 @@ def calculate_roi(body: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
 
     Returns
     -------
-    The score fields, `promote`, the inputs, the assumptions, and the steps with their numbers.
+    The score fields (`confidence` is the probability that the ROI is above the threshold),
+    `promote`, the inputs, the assumptions, and the steps with their numbers.
     Numbers are texts of up to 14 significant digits; unknown is None.
 
     Raises
@@ -83,16 +88,13 @@ def calculate_roi(body: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
         weights=dict.fromkeys(KINDS, 1.0) | _weights_of(given.get("weights", {})),
         contingency={**policy.contingency, "none": float(contingency)},
     )
-    scores, detail = score_in_detail(
-        make_frame(ITEM_COLUMNS, [item]),
-        make_frame(IMPACT_COLUMNS, rows),
-        make_frame(PRICE_COLUMNS, []),
-        policy,
-    )
-    score = scores.iloc[0]
+    items, impacts = make_frame(ITEM_COLUMNS, [item]), make_frame(IMPACT_COLUMNS, rows)
+    scores, detail = score_in_detail(items, impacts, make_frame(PRICE_COLUMNS, []), policy)
+    score = add_uncertainty(items, scores, detail, policy).iloc[0]
     return {
         "state": STATES[score["state"]],
         **{name: plain(score[name]) for name in _NUMBERS},
+        "confidence": plain(score["certainty"]),
         "promote": bool(score["promotes"]),
         "double_counted": bool(score["double_counted"]),
         "inputs": dict(given),

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import qmc
 
 from .columns import FACTORS, positions_of
 from .pert import pert_mean, pert_sd, three_points
@@ -34,7 +33,7 @@ _BLOCK = 300_000  # numbers worked on at once: what a processor's cache holds
 _SEED = 20_260_101
 _NET = 32  # inputs that share a net
 # The points: for the percentiles the first of these, for a chance as many as it needs.
-_POINTS = (64, 256, 1024, 4096)
+_POINTS = (64, 256, 1024)
 _CLEAR = 0.001  # a chance that is this near to 0 or 1 with the fewest points needs no more
 _STEADY = 0.006  # neither does one that moves by less than this with four times as many
 _STRATA = 4  # values of the leading input at each point
@@ -463,9 +462,16 @@ def _leaning(lean: _Floats) -> tuple[_Ints, _Floats]:
 def _spread(low: _Floats, span: _Floats, lean: _Floats, place: _Ints, points: int) -> _Floats:
     """Give the values of each input at the points, in the order of its place in the net."""
     row, part = _leaning(lean)
-    table = _point_table(points, int(place.max(initial=0)) // _NET + 1)
-    values: _Floats = (1.0 - part) * table[place, row]
-    values += part * table[place, row + 1]
+    nets = int(place.max(initial=0)) // _NET + 1
+    if points == _POINTS[0]:
+        table = _point_table(points, nets)
+        values: _Floats = (1.0 - part) * table[place, row]
+        values += part * table[place, row + 1]
+    else:  # a table in the order of the points would be large, and these are few
+        table = _quantiles(points)
+        values = (1.0 - part) * table[row]
+        values += part * table[row + 1]
+        values = np.take_along_axis(values, _order(points, nets)[place], axis=1)
     values *= span[:, None]
     values += low[:, None]
     return values
@@ -493,6 +499,7 @@ def _shapes() -> tuple[_Floats, _Floats]:
     return alpha, 6.0 - alpha
 
 
+@cache
 def _quantiles(count: int) -> _Floats:
     """Give the middle of each of `count` equal parts of the probability, by lean."""
     middle = (np.arange(count) + 0.5) / count
@@ -508,6 +515,9 @@ def _net(points: int, number: int) -> _Ints:
     Inputs further down have a net of their own, so that what an item gets never depends on how
     many inputs its neighbours have.
     """
+    # Only here: scipy.stats doubles the time that a process takes to start.
+    from scipy.stats import qmc
+
     net = qmc.Sobol(_NET, scramble=True, rng=_SEED + number).random(points)
     return (net * points).astype(np.int64).T
 
@@ -515,8 +525,12 @@ def _net(points: int, number: int) -> _Ints:
 @cache
 def _point_table(points: int, nets: int) -> _Floats:
     """Give the values at the points, by place and lean."""
-    order = np.concatenate([_net(points, number) for number in range(nets)])
-    return np.ascontiguousarray(_quantiles(points)[:, order].swapaxes(0, 1))
+    return np.ascontiguousarray(_quantiles(points)[:, _order(points, nets)].swapaxes(0, 1))
+
+
+@cache
+def _order(points: int, nets: int) -> _Ints:
+    return np.concatenate([_net(points, number) for number in range(nets)])
 
 
 @cache

@@ -34,6 +34,16 @@ def test_numbers_come_as_numbers_texts_or_three_points():
     assert found["repair_cost"] == "4800"
 
 
+def test_a_range_gives_percentiles_and_the_confidence_to_beat_the_threshold():
+    found = calculate_roi({**BODY, "effort": {"low": 2, "likely": 3, "high": 4}}, POLICY)
+    assert float(found["roi_p5"]) < float(found["roi_p50"]) < float(found["roi_p95"])
+    assert 0.45 < float(found["confidence"]) < 0.55
+    sure = calculate_roi(BODY, POLICY)
+    assert (sure["roi_p5"], sure["roi_p95"], sure["confidence"]) == ("3", "3", "0")
+    none = calculate_roi({**BODY, "effort": None}, POLICY)
+    assert (none["roi_p50"], none["confidence"]) == (None, None)
+
+
 def test_the_steps_show_the_formula_with_its_numbers():
     found = calculate_roi({**BODY, "contingency": "0.15"}, POLICY)
     impact, repair, roi = found["steps"]
