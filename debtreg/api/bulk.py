@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from debtreg.actions import rights
+from debtreg.api import examples
 from debtreg.api.base import Endpoint
 from debtreg.api.debts import DebtSerializer
 from debtreg.api.upsert import upsert
@@ -43,6 +44,7 @@ class BulkAnswerSerializer(serializers.Serializer):
     errors = RefusedSerializer(many=True)  # type: ignore[assignment]
 
 
+@examples.example("Two items", examples.BULK)
 class BulkSerializer(serializers.Serializer):
     items = DebtSerializer(many=True, max_length=MOST_ITEMS)  # type: ignore[call-arg]
     partial = serializers.BooleanField(  # type: ignore[assignment]

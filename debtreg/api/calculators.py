@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from debtreg import frames
+from debtreg.api import examples
 from debtreg.api.base import Endpoint
 from debtreg.api.debts import MOST_IMPACTS, Effort
 from debtreg.api.fields import Estimate, Number, PlainField
@@ -32,6 +33,7 @@ class CalculatorImpactSerializer(serializers.Serializer):
     grade = serializers.ChoiceField(choices=Grade.choices, required=False)
 
 
+@examples.example("A slow request", examples.ROI)
 class RoiSerializer(serializers.Serializer):
     """One debt. A number is a number, its text or {low, likely, high}; null is unknown."""
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from rest_framework import serializers
 
 from debtreg.actions import catalog
+from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, StrictModelSerializer
 from debtreg.api.fields import Number, Slug, Text
 from debtreg.models import Contract, Guarantee, Service, User
@@ -60,6 +61,7 @@ class GuaranteeSerializer(StrictModelSerializer):
         ]
 
 
+@examples.example("A contract with one guarantee", examples.CONTRACT)
 class ContractSerializer(StrictModelSerializer):
     name = Text(max_length=200)
     guarantees = GuaranteeSerializer(  # type: ignore[call-arg]

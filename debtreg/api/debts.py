@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from debtreg.actions import backlog, debt, scores
+from debtreg.api import examples
 from debtreg.api.backlog import EntrySerializer
 from debtreg.api.base import NounViewSet, StrictSerializer
 from debtreg.api.errors import PreconditionFailed
@@ -126,6 +127,7 @@ class ImpactSerializer(StrictSerializer):
         return data
 
 
+@examples.example("Until May", examples.DECISION)
 class DecisionSerializer(StrictSerializer):
     """Why, and until when."""
 
@@ -158,6 +160,7 @@ class Needs(serializers.ListField):
         return [link.needs_id for link in instance.needs_links.all()]
 
 
+@examples.example("A debt with two impacts", examples.DEBT)
 class DebtSerializer(StrictSerializer):
     """A known shortcut in one service, what it costs, and what the repair takes."""
 

@@ -10,12 +10,14 @@ from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
 
+from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, StrictModelSerializer
 from debtreg.api.fields import Number, PlainField, Slug, Text
 from debtreg.api.pages import SlugFilter
 from debtreg.models import BacklogEntry, EntryState, Iteration, IterationState, Team
 
 
+@examples.example("A sprint", examples.ITERATION)
 class IterationSerializer(StrictModelSerializer):
     team = Slug(queryset=Team.objects.all(), help_text="Slug of the team.")
     name = Text(required=True, max_length=80)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import django_filters
 from rest_framework import serializers
 
+from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, StrictModelSerializer
 from debtreg.api.fields import Number, Slug, Text
 from debtreg.api.pages import SlugFilter
@@ -18,6 +19,7 @@ def _point(text: str) -> Number:
     return Number(places=10, required=False, help_text=f"Money per unit, {text}.")
 
 
+@examples.example("A price of the installation", examples.PRICE)
 class PriceSerializer(StrictModelSerializer):
     service = Slug(
         queryset=Service.objects.all(),

@@ -7,12 +7,14 @@ from typing import ClassVar
 import django_filters
 from rest_framework import serializers
 
+from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, StrictModelSerializer
 from debtreg.api.fields import Number, Slug, Text
 from debtreg.api.pages import SlugFilter
 from debtreg.models import Criticality, Service, Team
 
 
+@examples.example("A service", examples.SERVICE)
 class ServiceSerializer(StrictModelSerializer):
     name = Text(required=True, max_length=120)
     team = Slug(queryset=Team.objects.all(), help_text="Slug of the team that owns it.")

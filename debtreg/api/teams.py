@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, StrictModelSerializer
 from debtreg.api.fields import Number, Text
 from debtreg.models import Team
 
 
+@examples.example("A team", examples.TEAM)
 class TeamSerializer(StrictModelSerializer):
     name = Text(required=True, max_length=120)
     day_rate = Number(

@@ -39,7 +39,7 @@ for prefix, viewset in (
     router.register(prefix, viewset, basename=f"api-{prefix}")
 
 v1: list[URLPattern | URLResolver] = [
-    path("openapi.json", docs.DocumentView.as_view(), name="api-document"),
+    path("openapi.json", docs.document, name="api-document"),
     path("backlog/plan/", PlanView.as_view(), name="api-backlog-plan"),
     path("debts/bulk/", BulkView.as_view(), name="api-debts-bulk"),
     re_path(

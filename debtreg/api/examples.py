@@ -1,0 +1,94 @@
+"""What a caller may send: examples of the document. Each of them works as it stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+
+
+def example(name: str, value: Any) -> Any:
+    """Show an example of a body that a serializer reads."""
+    return extend_schema_serializer(examples=[OpenApiExample(name, value=value, request_only=True)])
+
+
+TEAM = {"slug": "payments", "name": "Payments", "day_rate": "1600", "days_per_point": "0.5"}
+SERVICE = {
+    "slug": "payment-gateway",
+    "name": "Payment gateway",
+    "team": "payments",
+    "criticality": "critical",
+    "requests_per_year": "1400000000",
+    "aliases": ["收银台网关"],
+}
+PRICE = {
+    "service": None,
+    "kind": "toil",
+    "low": "150",
+    "likely": "200",
+    "high": "300",
+    "grade": "estimated",
+    "source": "Finance, 2026",
+}
+CONTRACT = {
+    "reference": "SLA-01",
+    "name": "Payments, gold",
+    "guarantees": [
+        {
+            "metric": "p99_response_time",
+            "target": "≤300ms",
+            "operator": "<=",
+            "target_value": "300",
+            "target_unit": "ms",
+            "penalty_clause": "每低于目标10ms,扣减SLO预算5%",
+            "window": "30d",
+            "weight": "1.5",
+        }
+    ],
+}
+DEBT = {
+    "title": "Refunds are looked up by a full table scan",
+    "description": "Every refund page reads the whole table since the index was dropped.",
+    "category": "database",
+    "effort": {"low": "2", "likely": "3", "high": "6", "unit": "person_day"},
+    "cash": "0",
+    "confidence": "medium",
+    "impacts": [
+        {
+            "kind": "latency",
+            "frequency": "36000000",
+            "share": "0.03",
+            "magnitude": {"low": 80, "likely": 180, "high": 400},
+            "unit_price": "0.00002",
+            "grade": "measured",
+        },
+        {"kind": "toil", "frequency": 60, "effectiveness": "0.9"},
+    ],
+    "tags": ["refunds"],
+    "external_ref": "scanner:refunds:17",
+}
+BULK = {"items": [DEBT, {"external_ref": "scanner:refunds:18", "title": "No retry"}]}
+ITERATION = {
+    "team": "payments",
+    "name": "Sprint 12",
+    "starts_on": "2026-11-02",
+    "ends_on": "2026-11-13",
+    "capacity_days": "10",
+}
+ROI = {
+    "effort": "2",
+    "day_rate": "1600",
+    "cash": "0",
+    "contingency": "0.15",
+    "weights": {"latency": "1.5"},
+    "impacts": [
+        {
+            "kind": "latency",
+            "frequency": "120000000",
+            "share": "0.03",
+            "magnitude": "180",
+            "unit_price": "0.00002",
+        }
+    ],
+}
+DECISION = {"reason": "The service is replaced in May.", "until": "2027-05-31"}
