@@ -6,10 +6,11 @@ On PostgreSQL frames travel in the binary COPY format, see `wire`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from psycopg.errors import error_from_result
 
 from debtreg.wire import SIGNATURE, TRAILER, Kind, decode, encode
 
-ROWS_AT_A_TIME = 100_000
+T = TypeVar("T")
+
+ROWS_AT_A_TIME = 20_000
 
 # Rows that are decoded at once: while numpy works on them, the server fills the socket again.
 BLOCK = 2_048
@@ -96,19 +99,42 @@ def _copy(statement: str, params: Sequence[Any] = ()) -> Iterator[Any]:
         yield copy
 
 
-def write(table: str, frame: pd.DataFrame, kinds: dict[str, str]) -> None:
+def write(table: str, frame: pd.DataFrame, kinds: Mapping[str, str], *, options: str = "") -> None:
     """Append the frame's columns to a table; NaN, NaT and None become NULL.
 
     kinds : column name -> "int", "smallint", "integer", "float", "bool" (never unknown), "money"
         (two places), "time" (aware datetimes), "word" (short text of few different values)
+    options : of PostgreSQL's COPY, as ", FREEZE"
     """
-    for start in range(0, len(frame), ROWS_AT_A_TIME):
-        part = frame.iloc[start : start + ROWS_AT_A_TIME]
-        if is_postgres():
-            _write_copy(table, part, kinds)
-        else:
+    parts = (
+        frame.iloc[start : start + ROWS_AT_A_TIME] for start in range(0, len(frame), ROWS_AT_A_TIME)
+    )
+    if not is_postgres():
+        for part in parts:
             columns = [_plain(part[name], kind) for name, kind in kinds.items()]
             write_rows(table, list(kinds), zip(*columns, strict=True))
+        return
+    if frame.empty:
+        return
+    blocks = (encode(part, kinds) for part in parts)
+    names = ", ".join(connection.ops.quote_name(name) for name in kinds)
+    with _copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY{options})") as copy:
+        copy.write(SIGNATURE)
+        for block in ahead(blocks) if len(frame) > ROWS_AT_A_TIME else blocks:
+            copy.write(block)
+        copy.write(TRAILER)
+
+
+def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """What a generator yields, made in a thread while the caller is busy with the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        try:
+            while (item := coming.result()) is not None:
+                coming = thread.submit(next, items, None)
+                yield item
+        finally:
+            thread.submit(items.close).result()
 
 
 def write_rows(
@@ -180,14 +206,6 @@ def _plain(column: pd.Series[Any], kind: str) -> list[Any]:
         column = column.astype("int64")
     values = column.astype(object)
     return values.where(column.notna(), None).tolist()
-
-
-def _write_copy(table: str, frame: pd.DataFrame, kinds: dict[str, str]) -> None:
-    names = ", ".join(connection.ops.quote_name(name) for name in kinds)
-    with _copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.write(SIGNATURE)
-        copy.write(encode(frame, kinds))
-        copy.write(TRAILER)
 
 
 def analyze(*tables: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -277,16 +276,8 @@ def chunks() -> Generator[Chunk]:
     """
     if connection.in_atomic_block or not bulk.is_postgres():
         yield from _chunks()
-        return
-    with ThreadPoolExecutor(1, "reader of chunks") as reader:
-        rows = _chunks_of_a_thread()
-        coming = reader.submit(next, rows, None)
-        try:
-            while chunk := coming.result():
-                coming = reader.submit(next, rows, None)
-                yield chunk
-        finally:
-            reader.submit(rows.close).result()
+    else:
+        yield from bulk.ahead(_chunks_of_a_thread())
 
 
 def _chunks_of_a_thread() -> Generator[Chunk]:
@@ -497,7 +488,7 @@ def empty(catalog: Catalog) -> pd.DataFrame:
 
 # --- Scores -> rows -------------------------------------------------------------------------------
 
-_SCORE_KINDS = {
+SCORE_KINDS = {
     "item_id": "int",
     "team_id": "int",
     "service_id": "int",
@@ -525,24 +516,39 @@ def publish(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> int:
     Runs in the caller's transaction. The caller sees to it that nobody else writes the scores
     of these items meanwhile.
     """
-    rows = frame[frame["changed"]].copy()
+    rows = rows_of(frame, run_id=run_id, at=at)
     if rows.empty:
         return 0
+    known = rows["old_fingerprint"] != 0
+    if known.any():
+        _replace(rows[known])
+    bulk.write(SCORES, rows[~known], SCORE_KINDS)
+    return len(rows)
+
+
+def rows_of(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> pd.DataFrame:
+    """The changed rows of a scored frame with all of SCORE_KINDS."""
+    rows = frame[frame["changed"]].copy()
     for name in ("team_id", "service_id"):
         rows[name] = rows[name].astype("Int64").mask(rows[name] == NO_KEY)
     rows["run_id"] = pd.array([run_id] * len(rows), dtype="Int64")
     rows["scored_at"] = pd.Series(at, index=rows.index)
-    known = rows["old_fingerprint"] != 0
-    if known.any():
-        _replace(rows[known])
-    bulk.write(SCORES, rows[~known], _SCORE_KINDS)
-    return len(rows)
+    return rows
 
 
 def _replace(rows: pd.DataFrame) -> None:
-    bulk.temporary_like(_STAGED, SCORES, list(_SCORE_KINDS))
-    bulk.write(_STAGED, rows, _SCORE_KINDS)
-    names = ", ".join(_SCORE_KINDS)
+    bulk.temporary_like(_STAGED, SCORES, list(SCORE_KINDS))
+    bulk.write(_STAGED, rows, SCORE_KINDS)
+    write_history(_STAGED)
+    names = ", ".join(SCORE_KINDS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {SCORES} WHERE item_id IN (SELECT item_id FROM {_STAGED})")
+        cursor.execute(f"INSERT INTO {SCORES} ({names}) SELECT {names} FROM {_STAGED}")
+        cursor.execute(f"DROP TABLE {_STAGED}")
+
+
+def write_history(staged: str) -> None:
+    """Note which published scores the rows of a table move, and why."""
     moved = " OR ".join(
         f"n.{name} IS DISTINCT FROM o.{name}"
         for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
@@ -564,13 +570,10 @@ def _replace(rows: pd.DataFrame) -> None:
                      ELSE 'catalog' END,
                 n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
                 o.repair_cost, n.repair_cost, o.priority, n.priority
-            FROM {_STAGED} n JOIN {SCORES} o ON o.item_id = n.item_id
+            FROM {staged} n JOIN {SCORES} o ON o.item_id = n.item_id
             WHERE {moved}
             """
         )
-        cursor.execute(f"DELETE FROM {SCORES} WHERE item_id IN (SELECT item_id FROM {_STAGED})")
-        cursor.execute(f"INSERT INTO {SCORES} ({names}) SELECT {names} FROM {_STAGED}")
-        cursor.execute(f"DROP TABLE {_STAGED}")
 
 
 def scored_since(frame: pd.DataFrame) -> np.ndarray[Any, Any]:

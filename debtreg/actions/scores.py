@@ -13,7 +13,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, formulas, frames, plans, tracing
+from debtreg import bulk, formulas, frames, plans, republish, tracing
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import JobState, ScoringPolicy, ScoringRun, User
@@ -93,10 +93,16 @@ class _Run:
         self.pulse.report("writing", 0, int(frame["changed"].sum()))
         start = time.perf_counter()
         with transaction.atomic():
+            successor = republish.prepare(frame, run_id=self.run_id, at=snapshot_at)
             # In this order: an edit locks its item first and writes its score last.
             promoted, withdrawn = promotion.apply(plan, frame, run_id=self.run_id)
-            frame = _without_newer(frame)
-            changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
+            changed = None
+            if successor:
+                frames.publish_marks(frame)
+                changed = successor.publish()
+            if changed is None:
+                frame = _without_newer(frame)
+                changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
             frames.publish_marks(frame)
             self.seconds["write"] = round(time.perf_counter() - start, 3)
             jobs.close(
@@ -115,7 +121,7 @@ class _Run:
                 total=len(frame),
             )
         log.info("run_published", run=self.run_id, items=len(frame), changed=changed)
-        if changed > 10_000 and bulk.is_postgres():
+        if changed > 10_000 and bulk.is_postgres() and not successor:
             bulk.analyze(frames.SCORES)
 
     def score(self) -> pd.DataFrame:
