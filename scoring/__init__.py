@@ -40,6 +40,7 @@ from .columns import (
 )
 from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
+from .explanation import guessed_shares, sensitivities
 from .inversion import calculate_breaker, calculate_inversion
 from .penalty import Credits, Deduction, Target, calculate_penalty, parse_clause, parse_target
 from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
@@ -114,6 +115,7 @@ __all__ = [
     "error_budget",
     "fill_defaults",
     "gate_losses",
+    "guessed_shares",
     "half_days",
     "information_values",
     "iteration_reasons",
@@ -137,6 +139,7 @@ __all__ = [
     "score",
     "score_in_detail",
     "seconds_to_exhaustion",
+    "sensitivities",
     "serial_availability",
     "states",
 ]

@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+
+from scoring import (
+    DEFAULT_PAYLOAD,
+    IMPACT_COLUMNS,
+    INPUTS,
+    ITEM_COLUMNS,
+    KINDS,
+    PRICE_COLUMNS,
+    SHARE_COLUMNS,
+    Policy,
+    guessed_shares,
+    make_frame,
+    score_in_detail,
+    sensitivities,
+)
+
+POLICY = Policy.from_payload(DEFAULT_PAYLOAD)
+ITEM = {"item_id": 1, "effort": 4.0, "day_rate": 1000.0, "cash": 500.0, "confidence": 2}
+LATENCY = {"kind": 0, "frequency": 1e6, "share": 0.05, "magnitude": 100.0, "unit_price": 0.002}
+TOIL = {"kind": KINDS.index("toil"), "frequency": 30.0, "unit_price": 200.0, "grade": 0}
+
+
+def scored(item=ITEM, impacts=(LATENCY, TOIL), shares=None):
+    items = make_frame(ITEM_COLUMNS, [item])
+    rows = make_frame(IMPACT_COLUMNS, [{"item_id": 1, **impact} for impact in impacts])
+    scores, detail = score_in_detail(items, rows, make_frame(PRICE_COLUMNS, []), POLICY, shares)
+    return items, scores, detail
+
+
+def test_at_its_turning_value_each_input_brings_the_roi_to_the_threshold():
+    items, scores, detail = scored()
+    found = sensitivities(items, scores, detail, POLICY)
+    assert len(found) == 7  # four factors of latency, two of toil, the effort
+    for row in found.itertuples():
+        if math.isnan(row.turning_value):
+            continue
+        impacts = [dict(LATENCY), dict(TOIL)]
+        item = dict(ITEM)
+        if INPUTS[row.input] == "effort":
+            item["effort"] = row.turning_value
+        else:
+            impacts[row.row][INPUTS[row.input]] = row.turning_value
+        assert scored(item, impacts)[1]["roi"][0] == pytest.approx(3.0)
+    assert found["turning_value"].notna().sum() == 7
+
+
+def test_elasticities_of_the_benefit_are_its_parts_and_the_largest_comes_first():
+    items, scores, detail = scored()
+    found = sensitivities(items, scores, detail, POLICY)
+    assert found["elasticity"].abs().is_monotonic_decreasing
+    by_input = found.set_index(["row", "input"])["elasticity"]
+    assert by_input[0, 0] == pytest.approx(10000 / 16000)
+    assert by_input[1, 0] == pytest.approx(6000 / 16000)
+    assert by_input[-1, INPUTS.index("effort")] == pytest.approx(-4000 / 4500)
+
+
+def test_a_share_that_would_have_to_be_more_than_all_turns_nothing():
+    items, scores, detail = scored(impacts=[{**LATENCY, "share": 0.5, "unit_price": 1e-6}])
+    found = sensitivities(items, scores, detail, POLICY).set_index("input")["turning_value"]
+    assert math.isnan(found[INPUTS.index("share")])
+    assert not math.isnan(found[INPUTS.index("unit_price")])
+
+
+def test_the_loss_of_a_scenario_is_an_input_too():
+    shares = make_frame(SHARE_COLUMNS, [{"item_id": 1, "loss_share": 9000.0, "effectiveness": 0.5}])
+    items, scores, detail = scored(impacts=[], shares=shares)
+    found = sensitivities(items, scores, detail, POLICY, shares).set_index("input")
+    assert found["turning_value"][INPUTS.index("loss")] == pytest.approx(3 * 4500 * 1.15 / 0.5)
+
+
+def test_an_item_without_an_roi_has_no_sensitivities():
+    items, scores, detail = scored({**ITEM, "effort": None})
+    assert len(sensitivities(items, scores, detail, POLICY)) == 0
+
+
+def test_what_is_measured_is_not_guessed():
+    _, scores, detail = scored()
+    assert guessed_shares(scores, detail).tolist() == pytest.approx([10000 / 16000])
+    _, scores, detail = scored(impacts=[])
+    assert np.isnan(guessed_shares(scores, detail)).all()
