@@ -28,13 +28,17 @@ class Command(BaseCommand):
             known = ", ".join(
                 User.objects.order_by("username").values_list("username", flat=True)[:10]
             )
-            raise CommandError(f"There is no user '{user}'. There are: {known or 'none yet'}.")
+            raise CommandError(
+                f"There is no user '{user}'. There are: {known or 'none yet'}.", returncode=2
+            )
         if days is not None and not 0 < days <= 36_500:
-            raise CommandError(f"--days is {days}: it needs a number from 1 to 36500.")
+            raise CommandError(
+                f"--days is {days}: it needs a number from 1 to 36500.", returncode=2
+            )
         expires_at = timezone.now() + timedelta(days=days) if days else None
         try:
             _, text = users.create_token(user=owner, name=name, by=None, expires_at=expires_at)
         except DebtregError as error:
-            raise CommandError(f"{error.message} {error.hint}") from error
+            raise CommandError(f"{error.message} {error.hint}", returncode=2) from error
         until = f"until {expires_at:%Y-%m-%d}" if expires_at else "without an end"
         self.stdout.write(f"Token of {user}, {until}. It is shown this once: {text}")

@@ -31,7 +31,9 @@ class Command(BaseCommand):
         try:
             counts = catalog.load(document=document, by=None)
         except DebtregError as error:
-            raise CommandError(f"{error.message} {error.hint} Nothing was stored.") from error
+            raise CommandError(
+                f"{error.message} {error.hint} Nothing was stored.", returncode=2
+            ) from error
         new = ", ".join(f"{count} {name}" for name, count in counts.items())
         self.stdout.write(
             self.style.SUCCESS(f"New: {new}. A scoring run waits: `manage.py score` does it now.")

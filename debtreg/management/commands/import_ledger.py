@@ -77,13 +77,14 @@ class Command(BaseCommand):
 
     def _report(self, job: LedgerImport, dry_run: bool) -> None:
         summary = job.summary
-        for name, columns in job.workbook["columns"].items():
-            self.stdout.write(
-                f"{name}: {columns}" if dry_run else "", ending="\n" if dry_run else ""
-            )
+        if dry_run:
+            for sheet in job.workbook["sheets"]:
+                self.stdout.write(_columns(sheet))
         findings = job.findings.all()
         for finding in findings[:SHOWN]:
-            self.stdout.write(f"  {finding.sheet} row {finding.row}: {finding.message}")
+            self.stdout.write(
+                f"  {finding.sheet} row {finding.row}: {finding.message}".replace("   ", "  ")
+            )
         if len(findings) > SHOWN:
             self.stdout.write(f"  ... and {len(findings) - SHOWN} more: /imports/{job.pk}/")
         for line in summary["skipped"]:
@@ -100,3 +101,14 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(counts))
         if findings or summary["held"]:
             raise SystemExit(1)
+
+
+def _columns(sheet: dict[str, Any]) -> str:
+    """A sheet and what its columns are taken for."""
+    if not sheet["imported"]:
+        return f"{sheet['name']}: not read. {sheet['message']}".rstrip()
+    taken = "; ".join(
+        f"{column['letter']} {column['header']} → {column['field'] or 'kept as text'}"
+        for column in sheet["columns"]
+    )
+    return f"{sheet['name']}, {sheet['rows']} rows: {taken}"

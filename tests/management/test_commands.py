@@ -1,0 +1,172 @@
+"""What the commands print, and how they end: 0 done, 1 something to look at, 2 could not run."""
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service
+from tests.factories import UserFactory
+
+DATA = Path(__file__).resolve().parent.parent / "data" / "ledger"
+CATALOG = Path(__file__).resolve().parents[2] / "demo" / "services.yaml"
+HEADER = "ID,Title,Service,Status,Effort (person-days),Annual Cost (CNY)\n"
+
+
+def refused(*arguments):
+    """The sentence with which a command refuses to run."""
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments)
+    assert caught.value.returncode == 2
+    return str(caught.value)
+
+
+def test_create_token_prints_a_working_token_as_its_last_word(db, capsys):
+    user = UserFactory(username="sre")
+
+    call_command("create_token", "sre", "--name", "export", "--days", "90")
+
+    token = capsys.readouterr().out.split()[-1]
+    found = ApiToken.objects.usable().get(digest=ApiToken.digest_of(token))
+    assert (found.user, found.name) == (user, "export")
+
+
+def test_create_token_for_nobody_names_who_there_is(db):
+    UserFactory(username="owner")
+    assert "no user 'nobody'. There are: owner" in refused("create_token", "nobody")
+
+
+def test_create_token_refuses_days_that_are_none(db):
+    UserFactory(username="owner")
+    assert "--days is 0" in refused("create_token", "owner", "--days", "0")
+
+
+def test_import_catalog_takes_a_file_and_repeats_without_a_change(db, capsys):
+    call_command("import_catalog", CATALOG)
+    assert "24 services" in capsys.readouterr().out
+
+    call_command("import_catalog", CATALOG)
+    assert "0 services" in capsys.readouterr().out
+    assert Service.objects.count() == 24
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("- just\n- a list\n", "not a mapping"),
+        ("teams: [", "is not YAML"),
+        ("services: [{slug: a, team: nobody}]", "no team 'nobody'"),
+        ("teams: [{name: nameless}]", "slug is missing"),
+    ],
+)
+def test_import_catalog_says_what_is_wrong_and_stores_nothing(db, tmp_path, content, says):
+    file = tmp_path / "catalog.yaml"
+    file.write_text(content)
+
+    assert says in refused("import_catalog", file)
+    assert not Service.objects.exists()
+
+
+def test_import_catalog_names_a_file_that_is_not_there(db, tmp_path):
+    assert "No such file" in refused("import_catalog", tmp_path / "none.yaml")
+
+
+@pytest.fixture
+def company(transactional_db):
+    """The catalog that the ledgers name. Jobs keep their lease on a connection of their own."""
+    call_command("import_catalog", CATALOG, verbosity=0)
+
+
+def test_import_ledger_stores_a_clean_ledger_and_ends_with_0(company, capsys):
+    call_command("import_ledger", DATA / "ledger-en.csv")
+
+    assert "60 new, 0 updated, 0 unchanged" in capsys.readouterr().out
+    assert DebtItem.objects.count() == 60
+
+
+def test_import_ledger_again_changes_nothing(company, capsys):
+    call_command("import_ledger", DATA / "ledger-en.csv")
+    before = list(DebtItem.objects.order_by("pk").values())
+
+    call_command("import_ledger", DATA / "ledger-en.csv")
+
+    assert "0 new, 0 updated, 60 unchanged" in capsys.readouterr().out
+    assert list(DebtItem.objects.order_by("pk").values()) == before
+
+
+def test_import_ledger_with_findings_ends_with_1_and_shows_them(company, capsys):
+    with pytest.raises(SystemExit) as ended:
+        call_command("import_ledger", DATA / "ledger-217.xlsx")
+
+    assert ended.value.code == 1
+    out = capsys.readouterr().out
+    assert "217 new" in out
+    assert "row 220 was left out: total" in out
+
+
+def test_a_dry_run_of_import_ledger_stores_nothing(company, capsys):
+    call_command("import_ledger", DATA / "ledger-en.csv", "--dry-run")
+
+    assert "60 rows to import, 0 held. Stored: none." in capsys.readouterr().out
+    assert not DebtItem.objects.exists()
+    assert LedgerImport.objects.get().state == "cancelled"
+
+
+def test_import_ledger_refuses_what_is_no_ledger(company, tmp_path):
+    file = tmp_path / "page.xlsx"
+    file.write_text("<html><body>log in first</body></html>")
+
+    assert "wrong_format" in refused("import_ledger", file)
+    assert not DebtItem.objects.exists()
+
+
+def test_import_ledger_names_a_file_that_is_not_there(db, tmp_path):
+    assert "No such file" in refused("import_ledger", tmp_path / "none.xlsx")
+
+
+def test_an_edit_survives_the_next_import_of_its_ledger(company, tmp_path):
+    """The ledger changes one cell, a person another: both hold afterwards."""
+    file = tmp_path / "sheet.csv"
+    file.write_text(f"{HEADER}A-1,Old title,order-api,Open,3,9000\n")
+    call_command("import_ledger", file, "--source", "sheet")
+    DebtItem.objects.update(title="Better title")
+
+    file.write_text(f"{HEADER}A-1,Old title,order-api,Open,5,9000\n")
+    call_command("import_ledger", file, "--source", "sheet")
+
+    item = DebtItem.objects.get()
+    assert (item.title, item.effort_likely) == ("Better title", 5)
+    assert item.impacts.get().unit_price_likely == 9000
+
+
+def test_rows_that_move_stay_the_same_debts_and_missing_ones_are_reported(
+    company, tmp_path, capsys
+):
+    file = tmp_path / "sheet.csv"
+    file.write_text(f"{HEADER}A-1,First,order-api,Open,1,\nA-2,Second,order-api,Open,1,\n")
+    call_command("import_ledger", file)
+    keys = dict(DebtItem.objects.values_list("title", "pk"))
+
+    file.write_text(f"{HEADER}A-3,Third,order-api,Open,1,\nA-2,Second,order-api,Open,1,\n")
+    call_command("import_ledger", file)
+
+    assert "1 new, 0 updated, 1 unchanged, 0 held, 1 no longer" in capsys.readouterr().out
+    assert DebtItem.objects.get(title="Second").pk == keys["Second"]
+    assert DebtItem.objects.filter(title="First").exists()
+
+
+def test_score_does_a_run_here_and_says_what_came_of_it(company, capsys):
+    call_command("import_ledger", DATA / "ledger-en.csv")
+    ScoringRun.objects.all().delete()
+
+    call_command("score")
+
+    assert "items scored" in capsys.readouterr().out
+    assert ScoringRun.objects.get().state == "done"
+
+
+def test_score_in_the_background_leaves_it_to_a_worker(db, capsys):
+    call_command("score", "--background")
+
+    assert "waits for a worker" in capsys.readouterr().out
+    assert ScoringRun.objects.get().state == "queued"
