@@ -26,6 +26,7 @@ from debtreg.models import (
     pk_of,
 )
 from debtreg.web.errors import chosen_key, command
+from debtreg.web.forms import WithdrawForm
 from debtreg.web.requests import PageRequest
 
 # Cards in a column; a longer one says how many more there are.
@@ -190,9 +191,12 @@ def finish(request: PageRequest, pk: int) -> str:
 
 
 @command
-def withdraw(request: PageRequest, pk: int) -> str:
-    reason = request.POST.get("reason", "")[:2000]
-    entry = backlog.withdraw(entry_id=pk, reason=reason, by=request.user)
+def withdraw(request: PageRequest, pk: int) -> str | None:
+    form = WithdrawForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(map(str, form.errors["reason"])))
+        return None
+    entry = backlog.withdraw(entry_id=pk, **form.cleaned_data, by=request.user)
     messages.success(
         request,
         _("%(key)s is out of the backlog. The next run may bring it back, unless it is vetoed.")

@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.template import loader
+from django.utils.cache import patch_cache_control
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -33,6 +34,9 @@ class Pages:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         audit.channel.set(Channel.PAGE)
         response = self.get_response(request)
+        if not request.path.startswith(API) and "Cache-Control" not in response:
+            # What one person sees is kept by no proxy, and asked for anew.
+            patch_cache_control(response, private=True, no_cache=True)
         if request.htmx and _asks_to_log_in(response):  # type: ignore[attr-defined]
             # Not the log-in page inside of this one: the whole page again, which then asks.
             return HttpResponseClientRefresh()

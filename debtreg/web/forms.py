@@ -415,6 +415,10 @@ class DecisionForm(forms.Form):
     until = DayField(required=False)
 
 
+class WithdrawForm(forms.Form):
+    reason = forms.CharField(required=False, max_length=2000)
+
+
 class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("The ledger"),

@@ -79,7 +79,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
         findings = LedgerFinding.objects.filter(ledger_import=job)
         kinds = findings.order_by().values_list("kind").annotate(n=Count("*")).order_by("-n")
         kind = request.GET.get("kind", "")
-        if kind:
+        if kind in words.FINDINGS:
             findings = findings.filter(kind=kind)
         context |= {
             "kinds": [
@@ -106,14 +106,18 @@ def _sheets(job: LedgerImport) -> list[dict[str, Any]]:
     return job.workbook.get("sheets", [])
 
 
+def _field(name: str | None) -> str | None:
+    return name if name in words.LEDGER_FIELDS else None
+
+
 @command
 def columns(request: PageRequest, pk: int) -> str:
     """Read the file again with other columns or sheets, as the selects `SHEET-COLUMN` say."""
     job = _get(pk)
-    mapping: dict[str, dict[str, str]] = {}
+    mapping: dict[str, dict[str, str | None]] = {}
     for number, sheet in enumerate(_sheets(job)):
         mapping[sheet["name"]] = {
-            str(column["index"]): request.POST.get(f"{number}-{column['index']}", "")
+            str(column["index"]): _field(request.POST.get(f"{number}-{column['index']}"))
             for column in sheet.get("columns", [])
         }
     chosen = [

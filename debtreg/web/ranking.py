@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import login_required
@@ -141,6 +140,7 @@ def found(chosen: dict[str, Any]) -> ScoreQuerySet:
 @login_required
 @require_safe
 def ranking(request: PageRequest) -> HttpResponse:
+    address = _without_empty(request)
     form = RankingFilter(
         request.GET, list(Team.objects.all()), list(Service.objects.select_related("team"))
     )
@@ -181,7 +181,7 @@ def ranking(request: PageRequest) -> HttpResponse:
         },
     )
     if request.htmx:
-        response["HX-Push-Url"] = _address(request)
+        response["HX-Push-Url"] = address
     return response
 
 
@@ -192,7 +192,10 @@ def _choices(kind: Any, counts: dict[Any, int], chosen: str | None) -> list[dict
     ]
 
 
-def _address(request: PageRequest) -> str:
-    """The page's URL without the filters that are empty."""
-    kept = {name: value for name, value in request.GET.items() if value}
-    return f"{request.path}?{urlencode(kept)}" if kept else request.path
+def _without_empty(request: PageRequest) -> str:
+    """Drop the filters that a form sent empty, for links too; the page's address without them."""
+    kept = request.GET.copy()
+    for name in [name for name in kept if not kept[name]]:
+        del kept[name]
+    request.GET = kept  # type: ignore[assignment]
+    return f"{request.path}?{kept.urlencode()}" if kept else request.path

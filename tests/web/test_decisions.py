@@ -153,6 +153,8 @@ def test_starting_finishing_and_taking_back(owner: Client, company: Company) -> 
     assert "has started" in press(owner, f"{path}/start/")
     assert "is resolved" in press(owner, f"{path}/finish/")
     other = BacklogEntryFactory(item=company.unestimated)
+    wrong = press(owner, f"/backlog/entries/{other.pk}/withdraw/", reason="a\0b")
+    assert "Null characters are not allowed" in wrong
     page = press(owner, f"/backlog/entries/{other.pk}/withdraw/", reason="Not now")
     assert "out of the backlog" in page
     other.refresh_from_db()
