@@ -141,12 +141,13 @@ def assign(
     slot = _canonical(book, filled(book.packing, slot))
     if not book.packing.is_valid(slot):
         raise ScoringError("plan", "does not keep its own rules: please report this")
-    benefit = book.packing.value(slot)
+    placed = slot != NOWHERE
+    benefit = book.packing.value(slot) + sum(large.correction(placed) for large in book.large)
     return Plan(
         entries=_explained(book, slot).loc[book.rank].set_index(entries.index),
         iterations=_iterations(book, slot, iterations),
         benefit=benefit,
-        bound=float(max(bound + book.slack, benefit)),
+        bound=float(max(bound + sum(large.most for large in book.large), benefit)),
     )
 
 
@@ -189,7 +190,7 @@ class _Book:
     place: NDArray[np.int8]  # why it does not
     wanted: _Bools  # it may be in a best plan
     rank: _Ints  # where each incoming row is
-    slack: float  # what the bound leaves out: scenarios too large to be solved
+    large: list["_Large"]  # scenarios of too many entries to be solved exactly
 
     @classmethod
     def of(
@@ -225,7 +226,7 @@ class _Book:
         place[alone] = _WAITS
 
         benefit = entries["benefit"].to_numpy().astype(np.float64)
-        joints, single, slack = _joints(scenarios, item_id, fits, repaired)
+        joints, single, large = _joints(scenarios, item_id, fits, repaired)
         packing = Packing(
             size=size,
             benefit=benefit + single,
@@ -251,7 +252,7 @@ class _Book:
             place=place,
             wanted=fits & _contenders(packing, current),
             rank=rank,
-            slack=slack,
+            large=large,
         )
 
     def parts(self) -> list[tuple[_Ints, _Ints]]:
@@ -277,19 +278,46 @@ class _Book:
         ]
 
 
+@dataclass(frozen=True)
+class _Large:
+    """A scenario with too many entries to look at every set of them.
+
+    In the plan each counts by what it saves given all the others.
+    """
+
+    scenario: Scenarios
+    x: NDArray[np.float64]  # as things are
+    rows: _Ints  # rows of the scenario that are entries
+    entries: _Ints
+    last: NDArray[np.float64]  # what each saves given all the others
+
+    @property
+    def most(self) -> float:
+        """What all of them save: no set of entries saves more."""
+        return self._saving(np.ones(len(self.rows), dtype=bool))
+
+    def correction(self, placed: _Bools) -> float:
+        """What the placed entries really save, less what was counted."""
+        return self._saving(placed[self.entries]) - float(self.last[placed[self.entries]].sum())
+
+    def _saving(self, chosen: _Bools) -> float:
+        x = self.x.copy()
+        x[self.rows[chosen]] = 1.0 - self.scenario.effectiveness[self.rows[chosen]]
+        return float(self.scenario.values(self.x)[0] - self.scenario.values(x)[0])
+
+
 def _joints(
     scenarios: Scenarios | None, item_id: _Ints, fits: _Bools, repaired: Iterable[int]
-) -> tuple[list[Joint], NDArray[np.float64], float]:
+) -> tuple[list[Joint], NDArray[np.float64], list[_Large]]:
     """Tabulate what the entries of each scenario save together, for every set of them.
 
-    A scenario with too many entries for that counts by what each saves given all the others; the
-    rest of its loss then widens the bound.
+    Gives the tables, what members of too large scenarios count by themselves, and those scenarios.
     """
     single = np.zeros(len(item_id))
     joints: list[Joint] = []
-    slack = 0.0
+    large: list[_Large] = []
     if scenarios is None:
-        return joints, single, slack
+        return joints, single, large
     done = scenarios.members["item_id"].isin(list(repaired)).to_numpy()
     start = np.where(done, 1.0 - scenarios.effectiveness, scenarios.start())
     moving = ~done & ~scenarios.members["repaired"].to_numpy()
@@ -304,19 +332,18 @@ def _joints(
         x = start[first : first + len(part.members)]
         own = rows - first
         if len(rows) > MAX_JOINT:
-            x = x.copy()
-            before = part.values(x)[0]
-            x[own] = 1.0 - part.effectiveness[own]
-            last = part.effectiveness[own] * part.slopes(x)[own]
+            after = x.copy()
+            after[own] = 1.0 - part.effectiveness[own]
+            last = part.effectiveness[own] * part.slopes(after)[own]
+            large.append(_Large(part, x, own, at[rows], last))
             single[at[rows]] += last
-            slack += float(before - part.values(x)[0] - last.sum())
             continue
         patterns = np.arange(2 ** len(rows)) >> np.arange(len(rows))[:, None] & 1
         points = np.repeat(x[:, None], patterns.shape[1], axis=1)
         points[own] = 1.0 - patterns * part.effectiveness[own][:, None]
         losses = part.values(points)[0]
         joints.append(Joint(at[rows], losses[0] - losses))
-    return joints, single, max(0.0, slack)
+    return joints, single, large
 
 
 def _contenders(packing: Packing, current: _Ints) -> _Bools:

@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -186,6 +186,26 @@ def test_entries_of_a_scenario_count_by_what_they_save_together():
     # One of them is repaired already: the other is enough.
     plan = assign(entries[1:], two, scenarios=scenarios_of((1000.0, group)), repaired=[0])
     assert plan.benefit == 1100.0
+
+
+def test_a_scenario_of_very_many_entries_is_counted_truly_and_bounded_safely():
+    roles = ["gate", "alternative", "amplifier"] * 5
+    members = [
+        {"role": role, "item_id": n, "group": 1, "probability": 0.2, "effectiveness": 0.9}
+        for n, role in enumerate(roles)
+    ]
+    scenarios = scenarios_of((5000.0, members))
+    entries = entries_of(*(entry(5, 1) for _ in roles))
+    plan = assign(entries, iterations_of({"half_days_left": 8}), scenarios=scenarios)
+    placed = np.array([[0 if n == 100 else -1 for n in placed_in(plan)]])
+    rows = [{"benefit": 5.0}] * len(roles)
+    assert plan.benefit == pytest.approx(plain_benefit(rows, [(5000.0, members)], placed)[0])
+    every = np.full((1365, len(roles)), -1)
+    for row, four in zip(every, combinations(range(len(roles)), 4), strict=True):
+        row[list(four)] = 0
+    best = plain_benefit(rows, [(5000.0, members)], every).max()
+    assert best <= plan.bound
+    assert plan.benefit >= 0.95 * best
 
 
 def test_a_team_without_open_iterations_and_no_iterations_at_all_are_no_error():
