@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from debtreg.actions import rights
 from debtreg.api import examples
 from debtreg.api.base import Endpoint
-from debtreg.api.debts import DebtSerializer
+from debtreg.api.items import DebtSerializer
 from debtreg.api.upsert import upsert
 
 MOST_ITEMS = 5_000

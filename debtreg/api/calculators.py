@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from debtreg import frames
 from debtreg.api import examples
 from debtreg.api.base import Endpoint
-from debtreg.api.debts import MOST_IMPACTS, Effort
 from debtreg.api.fields import Estimate, Number, PlainField
+from debtreg.api.impacts import MOST_IMPACTS, Effort
 from debtreg.models import Grade, ImpactKind, ScoreState
 from debtreg.models.price import AMOUNT_LIMIT
 

@@ -13,15 +13,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from debtreg.api.debts import (
-    MOST_IMPACTS,
-    NO_GUARANTEE,
-    ONLY_STATED,
-    DebtSerializer,
-    ImpactSerializer,
-)
 from debtreg.api.errors import flat
 from debtreg.api.fields import Estimate, Slug
+from debtreg.api.impacts import MOST_IMPACTS, ONLY_STATED, ImpactSerializer
+from debtreg.api.items import NO_GUARANTEE, DebtSerializer
 from debtreg.models import POINTS, Guarantee, ImpactKind
 
 UNKNOWN_FIELD = "There is no field of this name."
@@ -58,7 +53,7 @@ class Table:
 def read_items(rows: Sequence[Any], problems: Problems) -> tuple[Table, Table]:
     """The items, and their impacts with the `position` of the row that each belongs to.
 
-    `impacts` of the items says how many a row has; NOT_SENT where it says nothing of them.
+    `impacts` of the items is what a row says of them, NOT_SENT where it says nothing.
     """
     objects = [row if isinstance(row, Mapping) else {} for row in rows]
     for number, row in enumerate(rows):
@@ -123,11 +118,11 @@ def _read(
 ) -> Table:
     """The fields that any of the objects has; each place is a row and the path within it."""
     table = Table()
-    names = set().union(*objects) if objects else set()
-    for name in sorted(names - fields.keys()):
-        for each, (row, path) in zip(objects, places, strict=True):
-            if name in each:
-                problems.note(row, _join(path, name[:80]), [UNKNOWN_FIELD])
+    names: set[str] = set()
+    for each, (row, path) in zip(objects, places, strict=True):
+        names |= each.keys()
+        for name in sorted(each.keys() - fields.keys()):
+            problems.note(row, _join(path, name[:80]), [UNKNOWN_FIELD])
     for name, reader in fields.items():
         if name not in names or reader.read_only or name in without:
             continue

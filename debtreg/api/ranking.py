@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import django_filters
 from django.db.models import Q, QuerySet
 
-from debtreg.api.debts import ItemListViewSet
+from debtreg.api.items import ItemListViewSet
 from debtreg.api.pages import SlugFilter
 from debtreg.models import (
     NEEDS_ESTIMATE_SORT,

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from debtreg.actions import audit, backlog, debt, rights
 from debtreg.api.columns import NOT_SENT, REQUIRED, Problems, Table, read_items
-from debtreg.api.debts import NOT_ACCEPTED_HERE, NOTHING_SAID
+from debtreg.api.items import NOT_ACCEPTED_HERE, NOTHING_SAID
 from debtreg.errors import DebtregError
 from debtreg.models import (
     ACTIVE_STATES,
