@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from . import headers, links, values
 from .body import Body, Cells
 from .catalog import Catalog
+from .days import day
 from .findings import Findings
 from .headers import THREE_POINT, HeaderColumn
 from .sheets import NoValue, take
@@ -271,7 +272,7 @@ class SheetReader:
     def _read_day(self, name: str, found: dict[str, Any]) -> None:
         cells = self.cells(name)
         read = [
-            values.day(value, last=name != "created", date1904=self.sheet.date1904)
+            day(value, last=name != "created", date1904=self.sheet.date1904)
             for value in cells.values
         ]
         days = np.array([*(d.day for d in read), None], dtype="datetime64[s]")

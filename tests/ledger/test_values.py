@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from debtreg.ledger.days import day
 from debtreg.ledger.headers import read_word
 from debtreg.ledger.sheets import NoValue, as_text
 from debtreg.ledger.values import (
     AmountUnit,
     amount,
     amount_unit,
-    day,
     effort,
     effort_unit,
     number,
