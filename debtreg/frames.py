@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.db import connection, transaction
+from django.utils import timezone
 
 import scoring
 from debtreg import bulk
@@ -145,6 +146,11 @@ def _money(column: str) -> str:
     return f"CAST({column} AS double precision)" if bulk.is_postgres() else column
 
 
+def _lasts(column: str) -> str:
+    """SQL: a day is not over yet where this installation is. CURRENT_DATE is that of Greenwich."""
+    return f"({column} IS NULL OR {column} >= '{timezone.localdate()}')"
+
+
 def _item_columns() -> dict[str, tuple[str, Kind]]:
     """Column of a frame -> what SQL says for it, and how bulk.read takes it."""
     return {
@@ -158,8 +164,9 @@ def _item_columns() -> dict[str, tuple[str, Kind]]:
         "revision": (_int("d.revision"), "int"),
         "status": ("d.status", DebtStatus.values),
         "pinned": ("d.pinned", "flag"),
-        "vetoed": (
-            "d.veto_reason <> '' AND (d.veto_until IS NULL OR d.veto_until >= CURRENT_DATE)",
+        "vetoed": (f"d.veto_reason <> '' AND {_lasts('d.veto_until')}", "flag"),
+        "accepted": (
+            f"d.status = '{DebtStatus.ACCEPTED}' AND {_lasts('d.accept_until')}",
             "flag",
         ),
         # What is published now, to see what changes. 0 stands for no score.
@@ -373,7 +380,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "revision": items["revision"],
             "repair_days": found["repair_days"],
             "pinned": items["pinned"].astype(bool),
-            "accepted": status == DebtStatus.values.index(DebtStatus.ACCEPTED),
+            "accepted": items["accepted"].astype(bool),
             "doing": status == DebtStatus.values.index(DebtStatus.DOING),
             "vetoed": items["vetoed"].astype(bool),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 import scoring
-from debtreg import frames
+from debtreg import bulk, frames
 from debtreg.models import (
+    ACTIVE_STATES,
     BacklogEntry,
     DebtItem,
     EntryState,
@@ -44,11 +46,12 @@ _ENTRY_COLUMNS = [
 class Plan:
     """What is to change: whole entries to add, columns to set, entries to take back.
 
-    basis : the entries and iterations it was made from; if they differ by now, it is stale
+    entries, iterations : what it was made from; if they differ by now, it is stale
     """
 
     policy: scoring.Policy
-    basis: tuple[Any, ...]
+    entries: pd.DataFrame
+    iterations: pd.DataFrame
     added: pd.DataFrame
     changed: pd.DataFrame
     withdrawn: pd.DataFrame
@@ -72,12 +75,14 @@ def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
     now = entries.set_index("item_id").reindex(placed.loc[known, "item_id"])
     old = placed[known].set_index("item_id")
     moved = pd.Series(False, index=old.index)
-    for name in ("iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason"):
+    compared = ("team_id", "iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason")
+    for name in compared:
         moved |= ~((now[name] == old[name]) | (now[name].isna() & old[name].isna()))
     gone = entries[~entries["item_id"].isin(placed["item_id"])]
     return Plan(
         policy=policy,
-        basis=_basis(entries, iterations),
+        entries=entries[_USED],
+        iterations=iterations,
         added=placed[~known],
         changed=old[moved].reset_index(),
         withdrawn=_withdrawn(gone, items, decided, policy),
@@ -141,18 +146,41 @@ def _iterations() -> pd.DataFrame:
     return frame
 
 
-def basis() -> tuple[Any, ...]:
-    """What a plan made now would depend on, to compare with `Plan.basis`."""
-    return _basis(_entries(), _iterations())
+# What of the entries a plan depends on.
+_USED = ["pk", "item_id", "iteration_id", "state", "pinned"]
 
 
-def _basis(entries: pd.DataFrame, iterations: pd.DataFrame) -> tuple[Any, ...]:
-    """What a plan depends on, comparable."""
-    used = entries[["pk", "item_id", "iteration_id", "state", "pinned"]]
-    return (
-        tuple(used.itertuples(index=False, name=None)),
-        tuple(iterations.itertuples(index=False, name=None)),
+def is_stale(plan: Plan) -> bool:
+    """True if a plan that is made now would be made from something else."""
+    same = _entries()[_USED].equals(plan.entries) and _iterations().equals(plan.iterations)
+    return not same
+
+
+def entries_of(item_ids: Sequence[int]) -> pd.DataFrame:
+    """The active entries of these items as they are now, with what a plan depends on."""
+    table = BacklogEntry._meta.db_table
+    condition, params = frames.among("item_id", item_ids)
+    states = ", ".join(f"'{state}'" for state in ACTIVE_STATES)
+    found = bulk.read(
+        f"SELECT id, item_id, iteration_id, state, pinned FROM {table}"
+        f" WHERE {condition} AND state IN ({states})",
+        {
+            "pk": "int",
+            "item_id": "int",
+            "iteration_id": "int",
+            "state": EntryState.values,
+            "pinned": "flag",
+        },
+        params,
     )
+    return found.assign(state=np.array(EntryState.values, dtype=object)[found["state"]])
+
+
+def moved_since(plan: Plan, item_ids: Sequence[int], now: pd.DataFrame) -> set[int]:
+    """The items whose entries, by now, are not what the plan was made from."""
+    then = plan.entries[plan.entries["item_id"].isin(item_ids)]
+    both = pd.concat([then, now[_USED]]).astype({"state": object})
+    return set(both.drop_duplicates(keep=False)["item_id"])
 
 
 def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:

@@ -50,6 +50,8 @@ def until_blocked(*futures: Future[Any]) -> None:
 
     def blocked() -> bool:
         with connection.cursor() as cursor:
+            # In a transaction, the first look would be shown again and again.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -55,9 +55,9 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
     rights.check(by, "debt.decide", item)
     entry = BacklogEntry.objects.active().filter(item=item).first()
     if entry is not None:
-        return (
-            _place(entry, iteration) if iteration and entry.iteration_id != iteration.pk else entry
-        )
+        if iteration is not None and entry.iteration_id != iteration.pk:
+            _move(entry, iteration, by)
+        return entry
     team = item.team
     if team is None:
         raise NotPromotable(
@@ -93,11 +93,16 @@ def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> Backlog
     iteration = _locked_iteration(iteration_id)
     entry = _locked_entry(entry_id)
     rights.check(by, "debt.decide", entry.item)
-    old = {"iteration": entry.iteration_id}
+    _move(entry, iteration, by)
+    return entry
+
+
+def _move(entry: BacklogEntry, iteration: Iteration | None, by: User | None) -> None:
+    old = {"iteration": entry.iteration.name if entry.iteration else None}
     entry.pinned = True
     _place(entry, iteration)
-    audit.record("backlog.move", entry.item, by=by, old=old, new={"iteration": iteration_id})
-    return entry
+    new = {"iteration": iteration.name if iteration else None}
+    audit.record("backlog.move", entry.item, by=by, old=old, new=new)
 
 
 @transaction.atomic
@@ -123,6 +128,8 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
             f"{entry.item.key} is pinned to the backlog.",
             hint="Take the pin off first.",
         )
+    if entry.state == EntryState.STARTED:
+        _set_status(entry.item, DebtStatus.OPEN)
     _close(entry, EntryState.WITHDRAWN, reason.strip() or "Taken back by hand.")
     audit.record("backlog.withdraw", entry.item, by=by, new={"reason": reason})
     return entry
@@ -202,7 +209,7 @@ def follow(item: DebtItem) -> None:
     """Let the backlog follow what was decided about an item, in the caller's transaction."""
     entry = BacklogEntry.objects.select_for_update().active().filter(item=item).first()
     if entry is None:
-        if item.pinned and item.team_id and not _why_not(item):
+        if item.pinned and not _why_not(item):
             days, roi = _days_and_roi(item)
             BacklogEntry.objects.create(
                 item=item,
@@ -218,21 +225,27 @@ def follow(item: DebtItem) -> None:
         _close(entry, EntryState.DONE, entry.reason)
     elif why := _why_not(item):
         _close(entry, EntryState.WITHDRAWN, why)
-    elif item.status == DebtStatus.DOING and entry.state != EntryState.STARTED:
-        entry.state = EntryState.STARTED
-        entry.save(update_fields=["state"])
-    elif item.team_id and entry.team_id != item.team_id:
-        entry.team_id, entry.iteration, entry.state = item.team_id, None, EntryState.UNSCHEDULED
+    else:
+        if entry.team_id != item.team_id:
+            entry.team_id, entry.iteration = item.team_id, None
+        if item.status == DebtStatus.DOING:
+            entry.state = EntryState.STARTED
+        else:
+            entry.state = EntryState.PLANNED if entry.iteration else EntryState.UNSCHEDULED
         entry.save(update_fields=["team", "iteration", "state"])
 
 
 def _why_not(item: DebtItem) -> str:
     """Why an item may not be in a backlog; empty if it may."""
+    today = timezone.localdate()
     if item.status == DebtStatus.DONE:
         return "It is resolved."
-    if item.status == DebtStatus.ACCEPTED:
-        return f"Accepted: {item.accept_reason}" if item.accept_reason else "Accepted."
-    if item.is_vetoed(timezone.localdate()):
+    if item.team_id is None:
+        return "It belongs to no team."
+    if item.is_accepted(today):
+        until = f" until {item.accept_until}" if item.accept_until else ""
+        return f"Accepted{until}: {item.accept_reason}" if item.accept_reason else "Accepted."
+    if item.is_vetoed(today):
         until = f" until {item.veto_until}" if item.veto_until else ""
         return f"Vetoed{until}: {item.veto_reason}"
     return ""
@@ -340,14 +353,17 @@ def _locked_item(pk: int) -> DebtItem:
 
 
 def _locked_entry(entry_id: int) -> BacklogEntry:
+    """An entry and its item, locked: the item first, as edits and runs do."""
+    found = BacklogEntry.objects.filter(pk=entry_id).values_list("item_id", flat=True).first()
+    if found is None:
+        raise NotFound(f"There is no backlog entry {entry_id}.", hint="Look at the backlog.")
+    item = _locked_item(found)
     entry = (
         BacklogEntry.objects.select_for_update(of=("self",))
-        .select_related("item__team", "team")
-        .filter(pk=entry_id)
-        .first()
+        .select_related("team", "iteration")
+        .get(pk=entry_id)
     )
-    if entry is None:
-        raise NotFound(f"There is no backlog entry {entry_id}.", hint="Look at the backlog.")
+    entry.item = item
     if entry.state not in ACTIVE_STATES:
         raise Conflict(
             f"The entry of {entry.item.key} is closed ({entry.get_state_display().lower()}).",

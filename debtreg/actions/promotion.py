@@ -26,7 +26,7 @@ def apply(
     frame was read are left to the next run.
     """
     list(Iteration.objects.select_for_update().filter(state=IterationState.OPEN).order_by("pk"))
-    if plans.basis() != plan.basis:
+    if plans.is_stale(plan):
         plan = plans.propose(frame, plan.policy)
         plan = plans.of_team(plan, team_id) if team_id else plan
     plan = _without_edited(plan, frame)
@@ -41,7 +41,8 @@ def apply(
             [[EntryState.WITHDRAWN] * len(gone), gone["reason"].tolist(), _times(now, len(gone))],
         )
     if len(plan.changed):
-        names = ["iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason"]
+        names = ["team_id", "iteration_id", "state", "repair_days", "roi", "marginal_roi"]
+        names += ["reason"]
         rows = plan.changed
         bulk.update_rows(
             ENTRIES,
@@ -74,7 +75,11 @@ def apply(
 
 
 def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
-    """Lock the items that a plan concerns, and drop those that are at another revision by now."""
+    """Lock the items that a plan concerns, and drop those that people have changed since.
+
+    What is dropped stays where it is and takes its room there, so what was to come instead of
+    it is dropped, too.
+    """
     parts = (plan.added, plan.changed, plan.withdrawn)
     concerned = pd.concat([part["item_id"] for part in parts]).astype("int64")
     if concerned.empty:
@@ -88,8 +93,18 @@ def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
         now = dict(cursor.fetchall())
     read = frame.set_index("item_id")["revision"].reindex(concerned)
     # An item that the frame does not hold is resolved; its entry is to be taken back.
-    edited = [pk for pk, seen in read.items() if seen == seen and now.get(pk) != seen]
-    added, changed, withdrawn = (part[~part["item_id"].isin(edited)] for part in parts)
+    edited = {pk for pk, seen in read.items() if seen == seen and now.get(pk) != seen}
+    entries = plans.entries_of(concerned.tolist())
+    edited |= plans.moved_since(plan, concerned.tolist(), entries)
+    dropped: set[int] = set()
+    while edited - dropped:
+        dropped |= edited
+        kept = entries.loc[entries["item_id"].isin(dropped), "iteration_id"]
+        comes = pd.concat([plan.added, plan.changed])
+        comes = comes[comes["iteration_id"].isin(kept[kept != NONE])]
+        there = entries.set_index("item_id")["iteration_id"].reindex(comes["item_id"])
+        edited |= set(comes["item_id"][there.to_numpy() != comes["iteration_id"].to_numpy()])
+    added, changed, withdrawn = (part[~part["item_id"].isin(dropped)] for part in parts)
     return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
 
 

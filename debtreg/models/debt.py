@@ -166,6 +166,10 @@ class DebtItem(models.Model):
     def is_vetoed(self, on: date) -> bool:
         return bool(self.veto_reason) and (self.veto_until is None or self.veto_until >= on)
 
+    def is_accepted(self, on: date) -> bool:
+        is_over = self.accept_until is not None and self.accept_until < on
+        return self.status == DebtStatus.ACCEPTED and not is_over
+
 
 def factor(help_text: str) -> models.FloatField[Any, Any]:
     return models.FloatField(null=True, blank=True, help_text=help_text)
