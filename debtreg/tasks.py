@@ -12,7 +12,7 @@ import structlog
 from celery import shared_task
 from celery.exceptions import OperationalError as BrokerAway
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import Error, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
 from debtreg.actions import imports, jobs, scores
@@ -71,7 +71,7 @@ def _do(model: type[Job], pk: int, action: Any) -> bool:
     except DebtregError as error:
         jobs.end(model, pk, owner, JobState.FAILED, error.message, error.hint)
         return False
-    except Error as error:
+    except (InterfaceError, OperationalError) as error:
         # The database may be away for a moment: the lease lapses and the sweeper tries again.
         log.warning("job_interrupted", job=f"{model.__name__} {pk}", error=str(error))
         return False

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -346,7 +346,7 @@ def store_many(
                 replaced = pk_of_row[~new.to_numpy()].tolist()
             _drop_impacts(replaced, replaced_kinds)
             _insert_impacts(impacts, pk_of_row)
-    except IntegrityError as error:
+    except (DataError, IntegrityError) as error:
         raise NotValid(
             "The database refused the rows, so none was stored: "
             + str(error).strip().splitlines()[0],

@@ -22,6 +22,7 @@ from debtreg.actions import audit, debt, jobs, rights, scores
 from debtreg.actions.debt import NotValid
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
+    AMOUNT_LIMIT,
     DebtItem,
     ImportStep,
     JobState,
@@ -194,7 +195,7 @@ def _read(job: LedgerImport, pulse: jobs.Pulse) -> ledger.Ledger:
         for sheet, columns in job.mapping.items()
     }
     with _file(job) as path:
-        return ledger.read(
+        book = ledger.read(
             path,
             job.filename,
             _catalog(),
@@ -203,6 +204,29 @@ def _read(job: LedgerImport, pulse: jobs.Pulse) -> ledger.Ledger:
             sheets=job.sheets,
             progress=pulse.report,
         )
+    _refuse_slips(book)
+    return book
+
+
+def _refuse_slips(book: ledger.Ledger) -> None:
+    """Take amounts that must be a slip of units for unknown, in place, and say so."""
+    slips = (book.rows[_POINTS].abs() > AMOUNT_LIMIT).any(axis=1)
+    if not slips.any():
+        return
+    rows = book.rows[slips]
+    book.rows.loc[slips, _POINTS] = np.nan
+    found = pd.DataFrame(
+        {
+            "sheet": rows["sheet"],
+            "row": rows["row"],
+            "field": "annual_cost",
+            "kind": "unreadable",
+            "text": rows["annual_cost_text"],
+            "message": f"More than {AMOUNT_LIMIT:,} a year must be a slip of units, so the cost"
+            " counts as unknown. Correct it.",
+        }
+    )
+    book.findings = pd.concat([book.findings, found], ignore_index=True)
 
 
 @contextmanager
@@ -265,6 +289,7 @@ def _store_findings(job: LedgerImport, book: ledger.Ledger) -> None:
     LedgerFinding.objects.filter(ledger_import=job).delete()
     names = ["sheet", "row", "field", "kind", "text", "message"]
     columns = [book.findings[name].tolist() for name in names]
+    columns[0] = [sheet[:_LONGEST_SHEET] for sheet in columns[0]]
     rows = zip([job.pk] * len(book.findings), *columns, strict=True)
     bulk.write_rows(LedgerFinding._meta.db_table, ["ledger_import_id", *names], rows)
 
@@ -289,8 +314,11 @@ _FIELDS = {
     "id": "ledger_id",
 }
 # Longer texts are cut in the item; the row keeps them whole.
-_LONGEST = {"type": 80, "owner": 120}
-_COST = ["annual_cost_low", "annual_cost_likely", "annual_cost_high", "currency"]
+_LONGEST = {"type": 80, "owner": 120, "id": 120}
+_POINTS = ["annual_cost_low", "annual_cost_likely", "annual_cost_high"]
+_COST = [*_POINTS, "currency"]
+_LONGEST_KEY = 400
+_LONGEST_SHEET = 120
 
 
 class _Commit:
@@ -351,9 +379,11 @@ class _Commit:
         texts = [rows[name].fillna("").astype(str) for name in ("impact", "description")]
         both = (texts[0] != "") & (texts[1] != "")
         rows["description"] = texts[0] + np.where(both, "\n\n", "") + texts[1]
-        for name in ("type", "owner"):
-            rows[name] = rows[name].str.slice(0, _LONGEST[name])
+        for name, length in _LONGEST.items():
+            rows[name] = rows[name].str.slice(0, length)
         rows["fingerprint"] = self._fingerprint(rows)
+        rows["key"] = [_fitting(key, _LONGEST_KEY) for key in rows["key"]]
+        rows["sheet"] = rows["sheet"].str.slice(0, _LONGEST_SHEET)
         return rows
 
     def _fingerprint(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -413,10 +443,7 @@ class _Commit:
         return pks
 
     def _reference(self, key: str) -> str:
-        text = f"{self.job.source.name}/{key}"
-        if len(text) <= 300:
-            return text
-        return f"{text[:259]}#{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()}"
+        return _fitting(f"{self.job.source.name}/{key}", 300)
 
     def _stated(self, part: pd.DataFrame, priced: pd.Series[bool]) -> pd.DataFrame:
         chosen = part[priced]
@@ -509,7 +536,7 @@ class _Commit:
             (pk_of[key], pk_of[needs])
             for key, depends in zip(rows.loc[due, "key"], rows.loc[due, "depends_on"], strict=True)
             if key in pk_of
-            for needs in depends
+            for needs in (_fitting(other, _LONGEST_KEY) for other in depends)
             if needs in pk_of and pk_of[needs] != pk_of[key]
         }
         changed_items = rows.loc[due & rows["item_id"].notna(), "item_id"].tolist()
@@ -522,7 +549,7 @@ class _Commit:
 
     def _mark_gone(self, before: pd.DataFrame) -> list[dict[str, Any]]:
         """Report what is no longer in the sheets that were read; nothing is deleted."""
-        read = {sheet.name for sheet in self.book.sheets if sheet.imported}
+        read = {sheet.name[:_LONGEST_SHEET] for sheet in self.book.sheets if sheet.imported}
         missing = before[
             ~before["key"].isin(self.rows["key"])
             & before["old_sheet"].isin(read)
@@ -535,6 +562,14 @@ class _Commit:
             {"key": key, "row": int(row)}
             for key, row in zip(missing["key"], missing["old_row"], strict=True)
         ]
+
+
+def _fitting(text: str, length: int) -> str:
+    """The text, or its beginning and a hash of all of it where it is longer than that."""
+    if len(text) <= length:
+        return text
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[: length - 1 - len(digest)]}#{digest}"
 
 
 def _same(old: pd.DataFrame, new: pd.DataFrame, field: str) -> pd.Series[bool]:

@@ -26,7 +26,7 @@ from .imports import (
 )
 from .job import Job, JobState
 from .policy import ScoringPolicy
-from .price import DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
+from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
 from .score import (
     NEEDS_ESTIMATE_SORT,
     UNPRICED_SORT,
@@ -43,6 +43,7 @@ from .user import ApiToken, Role, User
 
 __all__ = [
     "ACTIVE_STATES",
+    "AMOUNT_LIMIT",
     "DAY_RATE",
     "FACTORS",
     "IMPACT_POINTS",

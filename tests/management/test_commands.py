@@ -170,3 +170,21 @@ def test_score_in_the_background_leaves_it_to_a_worker(db, capsys):
 
     assert "waits for a worker" in capsys.readouterr().out
     assert ScoringRun.objects.get().state == "queued"
+
+
+def test_texts_and_amounts_beyond_all_measure_come_in_as_far_as_they_fit(company, tmp_path, capsys):
+    """Cut in the item, whole in its row; an amount that must be a slip is unknown and flagged."""
+    long, title = "x" * 500, "t" * 900
+    file = tmp_path / "sheet.csv"
+    file.write_text(f"{HEADER}{long},{title},order-api,Open,1,50000000000000\n,{title},order-api,Open,1,\n")
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            call_command("import_ledger", file)
+
+    assert "0 new, 0 updated, 2 unchanged" in capsys.readouterr().out
+    first = DebtItem.objects.order_by("pk").first()
+    assert (len(first.ledger_id), len(first.title), first.score.state) == (120, 200, "unpriced")
+    assert first.ledger_rows.get().cells["ID"] == long
+    finding = LedgerImport.objects.first().findings.get(field="annual_cost")
+    assert "slip of units" in finding.message
