@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from debtreg import bulk, frames
@@ -461,10 +460,3 @@ def _python_values(column: pd.Series[Any], missing: Any) -> list[Any]:
     if values and not bulk.is_postgres():
         values = [bulk.stamp(v) if isinstance(v, date) else v for v in values]
     return values
-
-
-def touch(items: Sequence[int]) -> None:
-    """Count a change of items that an action made elsewhere."""
-    DebtItem.objects.filter(pk__in=items).update(
-        revision=F("revision") + 1, updated_at=timezone.now()
-    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
 from debtreg.actions import audit, catalog, debt, imports, scores
@@ -167,7 +168,9 @@ def _impacts(company: dict[str, Any]) -> None:
     ids = [*company["impacts"], *company["medium_confidence"]]
     items = {item.ledger_id: item for item in DebtItem.objects.filter(ledger_id__in=ids)}
     medium = set(company["medium_confidence"])
-    DebtItem.objects.filter(ledger_id__in=medium).update(confidence="medium")
+    DebtItem.objects.filter(ledger_id__in=medium).update(
+        confidence="medium", revision=F("revision") + 1
+    )
     scores.score_items([items[ledger_id].pk for ledger_id in medium])
     for ledger_id, impacts in company["impacts"].items():
         item = items[ledger_id]

@@ -37,6 +37,9 @@ class User(AbstractUser):
 
     @property
     def display_name(self) -> str:
+        if self.last_name and not self.last_name.isascii():
+            # Chinese names: the family's first, and no space.
+            return f"{self.last_name}{self.first_name}"
         return self.get_full_name() or self.username
 
     def is_one_of(self, *roles: str) -> bool:
