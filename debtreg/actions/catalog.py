@@ -40,13 +40,15 @@ class StillUsed(Conflict):
 @transaction.atomic
 def save(*, obj: M, by: User | None) -> M:
     """Create or update one row of the catalog. Where scores depend on it, a run is asked for."""
-    _check(obj, by)
     model = type(obj)
     before = (
         model._default_manager.select_for_update().order_by("pk").filter(pk=obj.pk).first()
         if obj.pk
         else None
     )
+    for side in (before, obj):
+        if side is not None:
+            _check(side, by)
     try:
         obj.full_clean()
     except ValidationError as error:

@@ -58,8 +58,8 @@ def create(
     if item.team_id is None and item.service is not None:
         item.team = item.service.team
     rights.check(by, "debt.change", item)
-    _clean(item)
-    item.save()
+    _follow_status(item, DebtStatus.OPEN, by)
+    _store(item)
     _replace_impacts(item, impacts)
     if needs:
         _replace_needs(item, needs)
@@ -99,10 +99,7 @@ def update(
     if item.team_id is None and item.service is not None:
         item.team = item.service.team
     rights.check(by, "debt.change", item)
-    if "status" in fields and item.status != old["status"]:
-        item.closed_on = timezone.localdate() if item.status == DebtStatus.DONE else None
-        if item.status != DebtStatus.ACCEPTED:
-            item.accept_reason, item.accept_until = "", None
+    _follow_status(item, old["status"], by)
     _save(item)
     if impacts is not None:
         _replace_impacts(item, impacts)
@@ -127,11 +124,34 @@ def _locked(pk: int) -> DebtItem:
     return item
 
 
+def _follow_status(item: DebtItem, before: str, by: User | None) -> None:
+    """What a change of status changes beside it. Accepting takes who may decide."""
+    if item.status == before:
+        return
+    if item.status == DebtStatus.ACCEPTED:
+        rights.check(by, "debt.decide", item)
+    else:
+        item.accept_reason, item.accept_until = "", None
+    is_done = item.status == DebtStatus.DONE
+    item.closed_on = (item.closed_on or timezone.localdate()) if is_done else None
+
+
 def _save(item: DebtItem) -> None:
     item.revision += 1
     item.updated_at = timezone.now()
+    _store(item)
+
+
+def _store(item: DebtItem) -> None:
     _clean(item)
-    item.save()
+    try:
+        item.save()
+    except IntegrityError as error:
+        raise NotValid(
+            f"external_ref: '{item.external_ref}' belongs to another item since a moment ago.",
+            hint="Change that item, or choose another reference.",
+            fields={"external_ref": ["This belongs to another item."]},
+        ) from error
 
 
 def _clean(obj: DebtItem | DebtImpact, prefix: str = "", **options: Any) -> None:
@@ -190,86 +210,93 @@ def _score(item: DebtItem) -> None:
 @transaction.atomic
 def veto(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
     """Keep an item out of the backlog until a day, or until the veto is lifted."""
-    if not reason.strip():
-        raise NotValid(
-            "A veto needs a reason.",
-            hint="Write one sentence for those who will ask.",
-            fields={"reason": ["This field is required."]},
-        )
-    return _decide(pk, "debt.veto", by, veto_reason=reason.strip(), veto_until=until, pinned=False)
+    item = _mine(pk, "debt.decide", by)
+    values = {"veto_reason": _reason("A veto", reason), "veto_until": _to_come(until)}
+    return _decide(item, "debt.veto", by, **values, pinned=False)
 
 
 @transaction.atomic
 def lift_veto(*, pk: int, by: User | None) -> DebtItem:
     """Let an item be promoted again. Harmless where there is no veto."""
-    return _decide(pk, "debt.lift_veto", by, veto_reason="", veto_until=None)
+    item = _mine(pk, "debt.decide", by)
+    return _decide(item, "debt.lift_veto", by, veto_reason="", veto_until=None)
 
 
 @transaction.atomic
 def pin(*, pk: int, pinned: bool, by: User | None) -> DebtItem:
     """Have an item promoted whatever its ROI, or no longer so. Lifts a veto."""
-    values: dict[str, Any] = {"pinned": pinned}
-    if pinned:
-        values |= {"veto_reason": "", "veto_until": None}
-    return _decide(pk, "debt.pin" if pinned else "debt.unpin", by, **values)
+    item = _mine(pk, "debt.decide", by)
+    if not pinned:
+        return _decide(item, "debt.unpin", by, pinned=False)
+    if item.status not in _OPEN:
+        raise Conflict(
+            f"{item.key} is {item.get_status_display().lower()}.", hint="Reopen it first."
+        )
+    return _decide(item, "debt.pin", by, pinned=True, veto_reason="", veto_until=None)
 
 
 @transaction.atomic
 def accept(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
     """Decide to live with an item, for good or until a day. It leaves the backlog."""
-    if not reason.strip():
-        raise NotValid(
-            "Accepting a debt needs a reason.",
-            hint="Write one sentence for those who will ask.",
-            fields={"reason": ["This field is required."]},
-        )
-    return _decide(
-        pk,
-        "debt.accept",
-        by,
-        status=DebtStatus.ACCEPTED,
-        accept_reason=reason.strip(),
-        accept_until=until,
-        pinned=False,
-    )
+    item = _mine(pk, "debt.decide", by)
+    values = {"accept_reason": _reason("Accepting", reason), "accept_until": _to_come(until)}
+    return _decide(item, "debt.accept", by, status=DebtStatus.ACCEPTED, **values, pinned=False)
 
 
 @transaction.atomic
 def reopen(*, pk: int, by: User | None) -> DebtItem:
-    """Put a resolved or accepted item back among the open ones."""
-    return _decide(
-        pk,
-        "debt.reopen",
-        by,
-        verb="debt.change",
-        status=DebtStatus.OPEN,
-        accept_reason="",
-        accept_until=None,
-        closed_on=None,
-    )
+    """Put a resolved or accepted item back among the open ones. Harmless where it is open."""
+    item = _mine(pk, "debt.change", by)
+    if item.status in _OPEN:
+        return item
+    return _decide(item, "debt.reopen", by, status=DebtStatus.OPEN)
 
 
 @transaction.atomic
 def resolve(*, pk: int, by: User | None) -> DebtItem:
     """Say that an item is repaired."""
-    return _decide(
-        pk,
-        "debt.resolve",
-        by,
-        verb="debt.change",
-        status=DebtStatus.DONE,
-        closed_on=timezone.localdate(),
-    )
+    return _decide(_mine(pk, "debt.change", by), "debt.resolve", by, status=DebtStatus.DONE)
 
 
-def _decide(
-    pk: int, action: str, by: User | None, *, verb: str = "debt.decide", **values: Any
-) -> DebtItem:
+_OPEN = (DebtStatus.OPEN, DebtStatus.DOING)
+
+
+def _mine(pk: int, verb: str, by: User | None) -> DebtItem:
+    """The item, locked, if the user may do this to it."""
     item = _locked(pk)
     rights.check(by, verb, item)
+    return item
+
+
+def _reason(what: str, text: str) -> str:
+    if not text.strip():
+        raise NotValid(
+            f"{what} needs a reason.",
+            hint="Write one sentence for those who will ask.",
+            fields={"reason": ["This field is required."]},
+        )
+    return text.strip()
+
+
+def _to_come(until: date | None) -> date | None:
+    today = timezone.localdate()
+    if until is not None and until < today:
+        raise NotValid(
+            f"{until} is over: today is {today}.",
+            hint="Choose a day to come, or none.",
+            fields={"until": ["This day is over."]},
+        )
+    return until
+
+
+def _decide(item: DebtItem, action: str, by: User | None, **values: Any) -> DebtItem:
+    """Set what was decided, and what follows from it. A repeat changes nothing."""
+    if all(getattr(item, name) == value for name, value in values.items()):
+        return item
     old = audit.values_of(item)
     for name, value in values.items():
         setattr(item, name, value)
+    _follow_status(item, old["status"], by)
     _save(item)
     _score(item)
     backlog.follow(item)

@@ -222,7 +222,7 @@ class DebtImpact(models.Model):
             models.CheckConstraint(
                 name="debtimpact_share_in_range",
                 condition=within("share", 0, 1),
-                violation_error_message="A share lies between 0 and 1 (0.03 means 3 %).",
+                violation_error_message="A share lies between 0 and 1: 0.03 is three in a hundred.",
             ),
             models.CheckConstraint(
                 name="debtimpact_magnitude_in_range",
