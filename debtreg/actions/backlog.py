@@ -210,11 +210,11 @@ def follow(item: DebtItem) -> None:
     """Let the backlog follow what was decided about an item, in the caller's transaction."""
     entry = BacklogEntry.objects.select_for_update().active().filter(item=item).first()
     if entry is None:
-        if item.pinned and not _why_not(item):
+        if item.team is not None and item.pinned and not _why_not(item):
             days, roi = _days_and_roi(item)
             BacklogEntry.objects.create(
                 item=item,
-                team_id=item.team_id,
+                team=item.team,
                 repair_days=days,
                 roi=roi,
                 marginal_roi=roi,
@@ -227,8 +227,8 @@ def follow(item: DebtItem) -> None:
     elif why := _why_not(item):
         _close(entry, EntryState.WITHDRAWN, why)
     else:
-        if entry.team_id != item.team_id:
-            entry.team_id, entry.iteration = item.team_id, None
+        if item.team is not None and entry.team != item.team:
+            entry.team, entry.iteration = item.team, None
         if item.status == DebtStatus.DOING:
             entry.state = EntryState.STARTED
         else:

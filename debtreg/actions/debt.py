@@ -393,7 +393,9 @@ def store_many(
         raise refused
     created = int(new.sum())
     if created > 5_000:
-        bulk.analyze(frames.ITEMS, frames.IMPACTS, frames.SCORES)
+        bulk.analyze(frames.ITEMS, "id", "service_id", "team_id", "status", "external_ref")
+        bulk.analyze(frames.IMPACTS, "item_id")
+        bulk.analyze(frames.SCORES, "item_id", "service_id", "team_id", "is_open", "sort_roi")
     return StoredMany(pk_of_row.tolist(), created, len(items) - created)
 
 

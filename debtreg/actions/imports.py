@@ -501,6 +501,7 @@ class _Commit:
     ) -> None:
         table = LedgerRow._meta.db_table
         names = ["sheet", "row", "state", "cells", "values", "fingerprint", "item_id"]
+        as_json = json.JSONEncoder(ensure_ascii=False).encode
         for chosen, is_update in ((is_new, False), (changed, True)):
             part = rows[chosen]
             if part.empty:
@@ -509,11 +510,8 @@ class _Commit:
                 part["sheet"].tolist(),
                 part["row"].tolist(),
                 part["state"].tolist(),
-                [
-                    json.dumps(cells, ensure_ascii=False)
-                    for cells in self.book.cells(np.flatnonzero(chosen))
-                ],
-                [json.dumps(values, ensure_ascii=False) for values in _values(part)],
+                [as_json(cells) for cells in self.book.cells(np.flatnonzero(chosen))],
+                [as_json(values) for values in _values(part)],
                 part["fingerprint"].tolist(),
                 [None if pd.isna(pk) else int(pk) for pk in pks[chosen]],
             ]

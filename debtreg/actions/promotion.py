@@ -93,7 +93,8 @@ def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
         now = dict(cursor.fetchall())
     read = frame.set_index("item_id")["revision"].reindex(concerned)
     # An item that the frame does not hold is resolved; its entry is to be taken back.
-    edited = {pk for pk, seen in read.items() if seen == seen and now.get(pk) != seen}
+    differs = read.notna().to_numpy() & (read != read.index.map(now)).to_numpy()
+    edited: set[int] = set(read.index[differs].tolist())
     entries = plans.entries_of(concerned.tolist())
     edited |= plans.moved_since(plan, concerned.tolist(), entries)
     dropped: set[int] = set()

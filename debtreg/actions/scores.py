@@ -172,7 +172,8 @@ def score_items(pks: Sequence[int]) -> pd.DataFrame:
     if not pks:
         return frames.empty(catalog)
     condition, params = frames.among("d.id", pks)
-    items = frames.read_items(condition, params)
+    scored, scored_params = frames.among("s.item_id", pks)
+    items = frames.read_items(condition, params, scored=scored, scored_params=scored_params)
     condition, params = frames.among("i.item_id", pks)
     impacts = frames.read_impacts(condition, params)
     frame = frames.score(items, impacts, catalog)

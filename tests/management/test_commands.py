@@ -176,7 +176,9 @@ def test_texts_and_amounts_beyond_all_measure_come_in_as_far_as_they_fit(company
     """Cut in the item, whole in its row; an amount that must be a slip is unknown and flagged."""
     long, title = "x" * 500, "t" * 900
     file = tmp_path / "sheet.csv"
-    file.write_text(f"{HEADER}{long},{title},order-api,Open,1,50000000000000\n,{title},order-api,Open,1,\n")
+    file.write_text(
+        f"{HEADER}{long},{title},order-api,Open,1,50000000000000\n,{title},order-api,Open,1,\n"
+    )
 
     for _ in range(2):
         with pytest.raises(SystemExit):
