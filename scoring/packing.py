@@ -21,6 +21,7 @@ _Bools = NDArray[np.bool_]
 NOWHERE = -1
 # More choices than this are thinned out before they are solved.
 LARGE = 1000
+HUGE = 20_000
 ANY_TIME = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 
 
@@ -227,7 +228,10 @@ def pack(
     whole = np.arange(extra) < len(entry)
     least, most = np.zeros(extra), np.ones(extra)
     if extra > LARGE:
-        least, most = _decided(packing, program, entry, slot, scale, seconds)
+        settled = _settled(packing, program, entry, slot, scale, seconds)
+        if settled is None and extra > HUGE:
+            return None  # the solver would overrun its time by minutes before it even starts
+        least, most = settled or (least, most)
     result = milp(
         program.costs,
         constraints=LinearConstraint(program.rows, program.low, program.high),
@@ -253,15 +257,15 @@ class _Program:
     high: _Floats
 
 
-def _decided(
+def _settled(
     packing: Packing,
     program: _Program,
     entry: _Ints,
     slot: _Ints,
     scale: float,
     seconds: float,
-) -> tuple[_Floats, _Floats]:
-    """Narrow the bounds of choices that no best plan makes otherwise.
+) -> tuple[_Floats, _Floats] | None:
+    """Narrow the bounds of choices that no best plan makes otherwise; None if time runs out.
 
     Exact: where entries may be divided, changing a choice costs at least its reduced cost. Where
     that is more than the distance to a plan that we have, the choice is settled.
@@ -277,10 +281,11 @@ def _decided(
         A_eq=program.rows[equal],
         b_eq=program.low[equal],
         bounds=(0, 1),
-        options={"time_limit": max(0.05, seconds)},
+        # Without it the rest would take longer still.
+        options={"time_limit": max(1.0, 2 * seconds)},
     )
-    if relaxed.x is None or relaxed.fun is None:
-        return least, most
+    if relaxed.status != 0 or relaxed.x is None or relaxed.fun is None:
+        return None
     taken = relaxed.x[: len(entry)] > 1 - 1e-6
     plan = np.full(len(packing.size), NOWHERE)
     plan[entry[taken]] = slot[taken]

@@ -40,7 +40,7 @@ MAX_JOINT = 12
 # The solver stops this close to the bound, as a ratio. Where the best plan cannot be proven, what
 # is placed is moved about only for an improvement of at least WORTH_MOVING.
 GAP = 5e-4
-WORTH_MOVING = 2.5e-3
+WORTH_MOVING = 5e-3
 _EXTRAS = 25
 
 _Ints = NDArray[np.int64]
@@ -392,7 +392,7 @@ def _solve(packing: Packing, current: _Ints, seconds: float) -> Packed:
     if pins is not None:
         packing = replace(packing, must=pins != NOWHERE, fixed=pins, pins_at_least=0.0)
     merged = pack(packing.merged(), seconds=0.25 * seconds, gap=GAP / 10)
-    bound = merged.bound if merged else _sum_of_gains(packing)
+    bound = merged.bound if merged else _divided_bound(packing)
     if value >= bound * (1 - WORTH_MOVING):
         return Packed(staying, bound, False)
     target = merged.slot != NOWHERE if merged else staying != NOWHERE
@@ -422,9 +422,19 @@ def _pins(packing: Packing, staying: _Ints, seconds: float) -> _Ints | None:
     return slot
 
 
-def _sum_of_gains(packing: Packing) -> float:
-    gains = np.maximum(packing.benefit, 0).sum()
-    return float(gains + sum(joint.saving.max() for joint in packing.joints))
+def _divided_bound(packing: Packing) -> float:
+    """Bound a plan as if entries could be divided and needed nothing."""
+    bound = sum(float(joint.saving.max()) for joint in packing.joints)
+    rate = packing.benefit / np.maximum(1, packing.size)
+    for team in np.unique(packing.slot_team):
+        mine = np.flatnonzero((packing.team == team) & (packing.benefit > 0))
+        mine = mine[np.argsort(-rate[mine], kind="stable")]
+        room = packing.room[packing.slot_team == team].sum()
+        before = np.cumsum(packing.size[mine]) - packing.size[mine]
+        part = np.clip((room - before) / np.maximum(1, packing.size[mine]), 0.0, 1.0)
+        part[packing.size[mine] == 0] = 1.0
+        bound += float((packing.benefit[mine] * part).sum())
+    return bound
 
 
 def _packed_by_teams(
