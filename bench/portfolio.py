@@ -1,7 +1,7 @@
 """A company of any size, made by the database itself: the same rows every time.
 
 12 teams, 200 services, prices for most of them. Each item has three impacts; about 12 % of them
-have no estimate, 10 % no price, 5 % are resolved, and 2 % return more than the threshold.
+have no estimate, 8 % no price, 5 % are resolved, and 2 % return more than the threshold.
 """
 
 from datetime import timedelta
@@ -53,7 +53,7 @@ SELECT n,
 FROM (
     SELECT n, random() a, random() b, random() c, random() d, random() e, random() f, random() g,
         random() h, random() i, random() j, random() k,
-        round((0.5 * ceil(2 / power(0.02 + random(), 0.9)))::numeric, 1)::float8 AS effort
+        round((0.5 * ceil(3.4 / power(0.02 + random(), 0.9)))::numeric, 1)::float8 AS effort
     FROM generate_series(1, %s) n
 ) drawn
 """
@@ -68,7 +68,7 @@ SELECT item_id, kind,
     CASE WHEN range THEN frequency * 0.7 ELSE frequency END, frequency,
     CASE WHEN range THEN frequency * 1.6 ELSE frequency END,
     CASE WHEN range THEN share * 0.5 ELSE share END, share,
-    CASE WHEN range THEN least(1, share * 1.5) ELSE share END,
+    CASE WHEN range AND share > 0 THEN least(1, share * 1.5) ELSE share END,
     CASE WHEN range THEN magnitude * 0.8 ELSE magnitude END, magnitude,
     CASE WHEN range THEN magnitude * 1.5 ELSE magnitude END,
     unit_price, unit_price, unit_price,

@@ -226,6 +226,9 @@ def read_impacts(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
 
 def among(column: str, keys: Sequence[int]) -> tuple[str, list[Any]]:
     """A condition for a list of keys of any length."""
+    if len(keys) > 1_000 and len(set(keys)) == max(keys) - min(keys) + 1:
+        # Items that came in together. Two bounds are read sooner than so many keys.
+        return f"{column} BETWEEN %s AND %s", [int(min(keys)), int(max(keys))]
     if bulk.is_postgres():
         return f"{column} = ANY(%s)", [list(keys)]
     # SQLite takes a limited number of parameters; JSON is one.
