@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, frames
+from debtreg import bulk, frames, plans
 from debtreg.actions import audit, backlog, rights, scores
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
@@ -21,8 +21,11 @@ from debtreg.models import (
     DebtImpact,
     DebtItem,
     DebtStatus,
+    Guarantee,
     ImpactKind,
     Prerequisite,
+    Service,
+    Team,
     User,
 )
 from debtreg.numbers import plain
@@ -316,7 +319,11 @@ class StoredMany:
     updated: int
 
 
-_TEXT_COLUMNS = {
+# What stands for unknown where a column has no NULL.
+_DEFAULTS: dict[str, Any] = {
+    "cash": 0,
+    "tags": "[]",
+    "pinned": False,
     "title": "",
     "description": "",
     "category": "",
@@ -330,6 +337,14 @@ _TEXT_COLUMNS = {
     "veto_reason": "",
     "accept_reason": "",
 }
+_DATES = {
+    field.attname
+    for field in DebtItem._meta.concrete_fields
+    if field.get_internal_type() == "DateField"
+}
+_KEYS = {"service_id", "team_id", "guarantee_id"}
+# What decides on an item's place in the backlog.
+_DECIDED = ("status", "team_id", "pinned", "veto_reason", "veto_until", "accept_until")
 _IMPACT_DEFAULTS: dict[str, Any] = {
     "effectiveness": 1.0,
     "currency": "",
@@ -350,7 +365,7 @@ def store_many(
     """Create and update items by sets of rows, then score them.
 
     items : one row per item: any columns of DebtItem, and `pk` (Int64, missing for a new one).
-        A row with a pk has the given columns updated and its impacts replaced.
+        A row with a pk has the given columns updated and its impacts replaced. `tags` are JSON.
     impacts : `position` (row number in items) and columns of DebtImpact
     replaced, replaced_kinds : of which items (all that have a pk) the impacts of which kinds
         (all) make way for the given ones
@@ -364,6 +379,8 @@ def store_many(
     pks = items["pk"].astype("Int64") if "pk" in items else pd.Series(pd.NA, items.index, "Int64")
     pks[new] = np.array(_new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
     pk_of_row = pks.astype("int64").to_numpy()
+    _refuse_unknown(items, impacts)
+    decided = _locked_decisions(pk_of_row[~new.to_numpy()].tolist())
     try:
         with transaction.atomic():
             _insert_items(items[new], pk_of_row[new.to_numpy()])
@@ -391,12 +408,57 @@ def store_many(
         )
         refused.rows = wrong.tolist()
         raise refused
+    changed = [pk for pk, now in _decisions(decided).items() if decided[pk] != now]
+    for item in DebtItem.objects.in_bulk(changed).values():
+        backlog.follow(item)
     created = int(new.sum())
     if created > 5_000:
         bulk.analyze(frames.ITEMS, "id", "service_id", "team_id", "status", "external_ref")
         bulk.analyze(frames.IMPACTS, "item_id")
         bulk.analyze(frames.SCORES, "item_id", "service_id", "team_id", "is_open", "sort_roi")
     return StoredMany(pk_of_row.tolist(), created, len(items) - created)
+
+
+def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
+    """The database would notice only when everything is committed."""
+    for frame, column, model in (
+        (items, "service_id", Service),
+        (items, "team_id", Team),
+        (impacts, "guarantee_id", Guarantee),
+    ):
+        if column in frame:
+            wanted = {int(key) for key in frame[column].dropna().unique()}
+            missing = wanted - set(model._default_manager.in_bulk(wanted))
+            if missing:
+                raise NotValid(
+                    f"There is no {model._meta.verbose_name} {min(missing)}, so none of the rows"
+                    " was stored.",
+                    hint="Look it up in the catalog and send all of them again.",
+                    fields={column: [f"There is none with the key {min(missing)}."]},
+                )
+
+
+def _locked_decisions(pks: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Lock the items, in one order for everybody; what is decided on those in a backlog."""
+    if not pks:
+        return {}
+    condition, params = frames.among("id", pks)
+    lock = "FOR NO KEY UPDATE" if bulk.is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {frames.ITEMS} WHERE {condition} ORDER BY id {lock}", params
+        )
+        missing = set(pks) - {row[0] for row in cursor.fetchall()}
+    if missing:
+        raise NotFound(
+            f"There is no debt item DEBT-{min(missing)}.", hint="Look it up in the ranking."
+        )
+    return _decisions(plans.entries_of(pks)["item_id"].tolist())
+
+
+def _decisions(pks: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+    items = DebtItem.objects.in_bulk(pks)
+    return {pk: tuple(getattr(item, name) for name in _DECIDED) for pk, item in items.items()}
 
 
 def _new_keys(table: str, count: int) -> list[int]:
@@ -423,15 +485,7 @@ def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
         return
     now = bulk.stamp(timezone.now())
     fields = [field for field in DebtItem._meta.concrete_fields if field.attname != "id"]
-    constant = {
-        "cash": 0,
-        "tags": "[]",
-        "pinned": False,
-        "revision": 1,
-        "created_at": now,
-        "updated_at": now,
-        **_TEXT_COLUMNS,
-    }
+    constant = {"revision": 1, "created_at": now, "updated_at": now, **_DEFAULTS}
     columns: list[Sequence[Any]] = [pks.tolist()]
     for field in fields:
         name = field.attname
@@ -447,7 +501,7 @@ def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
     if items.empty:
         return
     names = [str(name) for name in items if name != "pk"]
-    columns = [_python_values(items[name], _TEXT_COLUMNS.get(name)) for name in names]
+    columns = [_python_values(items[name], _DEFAULTS.get(name)) for name in names]
     bulk.update_rows(frames.ITEMS, "id", pks.tolist(), names, columns)
     condition, params = frames.among("id", pks.tolist())
     with connection.cursor() as cursor:
@@ -485,6 +539,10 @@ def _insert_impacts(impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any]) -> N
 
 def _python_values(column: pd.Series[Any], missing: Any) -> list[Any]:
     """Python objects for the driver; what is missing takes the column's default."""
+    if column.name in _DATES and column.dtype.kind == "M":
+        column = column.dt.date
+    elif column.dtype.kind == "f" and str(column.name) in _KEYS:
+        column = column.astype("Int64")
     values = column.astype(object).where(column.notna(), missing).tolist()
     if values and not bulk.is_postgres():
         values = [bulk.stamp(v) if isinstance(v, date) else v for v in values]
