@@ -520,8 +520,12 @@ SCORE_KINDS = {
 _STAGED = "staged_score"
 
 
-def publish(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> int:
+def publish(
+    frame: pd.DataFrame, *, run_id: int | None, at: datetime, cause: str | None = None
+) -> int:
     """Write the changed rows of a scored frame and their history; returns how many there are.
+
+    cause : of the changes; None: as the numbers tell, see write_history
 
     Runs in the caller's transaction. The caller sees to it that nobody else writes the scores
     of these items meanwhile.
@@ -531,7 +535,7 @@ def publish(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> int:
         return 0
     known = rows["old_fingerprint"] != 0
     if known.any():
-        _replace(rows[known])
+        _replace(rows[known], cause)
     bulk.write(SCORES, rows[~known], SCORE_KINDS)
     return len(rows)
 
@@ -546,10 +550,10 @@ def rows_of(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> pd.Data
     return rows
 
 
-def _replace(rows: pd.DataFrame) -> None:
+def _replace(rows: pd.DataFrame, cause: str | None) -> None:
     bulk.temporary_like(_STAGED, SCORES, list(SCORE_KINDS))
     bulk.write(_STAGED, rows, SCORE_KINDS)
-    write_history(_STAGED)
+    write_history(_STAGED, cause)
     names = ", ".join(SCORE_KINDS)
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {SCORES} WHERE item_id IN (SELECT item_id FROM {_STAGED})")
@@ -557,23 +561,23 @@ def _replace(rows: pd.DataFrame) -> None:
         cursor.execute(f"DROP TABLE {_STAGED}")
 
 
-def write_history(staged: str) -> None:
+def write_history(staged: str, cause: str | None = None) -> None:
     """Note which published scores the rows of a table move, and why."""
     moved = " OR ".join(
         f"n.{name} IS DISTINCT FROM o.{name}"
         for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
     )
     with connection.cursor() as cursor:
-        # Why: the first of these that is true. What is left is the catalog: traffic, teams.
+        # Why: the first of these that is true. What is left is the catalog: traffic.
         cursor.execute(
             f"""
             INSERT INTO debtreg_scorechange (item_id, run_id, at, cause, policy_version,
                 old_state, new_state, old_roi, new_roi, old_annual_cost, new_annual_cost,
                 old_repair_cost, new_repair_cost, old_priority, new_priority)
             SELECT n.item_id, n.run_id, n.scored_at,
-                CASE WHEN n.revision <> o.revision THEN 'input'
+                CASE WHEN %s <> '' THEN %s
+                     WHEN n.revision <> o.revision THEN 'input'
                      WHEN n.policy_version <> o.policy_version THEN 'policy'
-                     WHEN o.price_fingerprint = 0 THEN 'catalog'
                      WHEN n.price_fingerprint <> o.price_fingerprint THEN 'price'
                      WHEN n.weighted_benefit <> o.weighted_benefit AND n.benefit = o.benefit
                          THEN 'weight'
@@ -582,7 +586,8 @@ def write_history(staged: str) -> None:
                 o.repair_cost, n.repair_cost, o.priority, n.priority
             FROM {staged} n JOIN {SCORES} o ON o.item_id = n.item_id
             WHERE {moved}
-            """
+            """,
+            [cause or "", cause or ""],
         )
 
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
 
-from debtreg.actions import audit, rights, scores
+from debtreg import plans
+from debtreg.actions import audit, backlog, rights, scores
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict
 from debtreg.models import (
+    Cause,
     Contract,
     Criticality,
     DebtItem,
@@ -21,7 +23,6 @@ from debtreg.models import (
     Guarantee,
     Iteration,
     Price,
-    Score,
     Service,
     Team,
     User,
@@ -37,15 +38,19 @@ class StillUsed(Conflict):
     """Something cannot be removed because other things hang on it."""
 
 
-@transaction.atomic
 def save(*, obj: M, by: User | None) -> M:
-    """Create or update one row of the catalog. Where scores depend on it, a run is asked for."""
-    model = type(obj)
-    before = (
-        model._default_manager.select_for_update().order_by("pk").filter(pk=obj.pk).first()
-        if obj.pk
-        else None
-    )
+    """Create or update one row of the catalog. Where scores depend on it, a run is asked for.
+
+    Saving what is there already changes nothing.
+    """
+    _save(obj, by)
+    return obj
+
+
+@transaction.atomic
+def _save(obj: models.Model, by: User | None) -> bool:
+    """True if anything was changed."""
+    before = _stored(obj)
     for side in (before, obj):
         if side is not None:
             _check(side, by)
@@ -53,20 +58,33 @@ def save(*, obj: M, by: User | None) -> M:
         obj.full_clean()
     except ValidationError as error:
         raise not_valid(error) from error
+    old = audit.values_of(before) if before else None
+    if old == audit.values_of(obj):
+        return False
     if isinstance(obj, Price):
         obj.updated_at = timezone.now()
-    obj.save()
-    old = audit.values_of(before) if before else None
-    new = audit.values_of(obj)
-    if old == new:
-        return obj
+    try:
+        obj.save()
+    except IntegrityError as error:
+        raise Conflict(
+            f"Somebody has added the same {obj._meta.verbose_name} a moment ago.",
+            hint="Look at that one and change it, if it is not as you want it.",
+        ) from error
     if isinstance(obj, Service) and isinstance(before, Service) and before.team_id != obj.team_id:
         _move_items(obj, before.team_id)
     verb = "update" if before else "create"
-    audit.record(f"{model._meta.model_name}.{verb}", obj, by=by, old=old, new=new)
+    audit.record(f"{obj._meta.model_name}.{verb}", obj, by=by, old=old, new=audit.values_of(obj))
     if isinstance(obj, _SCORED):
         scores.queue_run(by=by)
-    return obj
+    return True
+
+
+def _stored(obj: M) -> M | None:
+    """The row as it is in the database, locked."""
+    if obj.pk is None:
+        return None
+    rows = type(obj)._default_manager.select_for_update().order_by("pk")
+    return rows.filter(pk=obj.pk).first()
 
 
 def _check(obj: models.Model, by: User | None) -> None:
@@ -79,18 +97,22 @@ def _check(obj: models.Model, by: User | None) -> None:
 def _move_items(service: Service, old_team_id: int) -> None:
     """A service's debts go with it to its new team, unless they were given to another."""
     moved = DebtItem.objects.filter(service=service, team_id=old_team_id)
-    # The catalog is to blame for what the next run finds, not an edit or a price.
-    Score.objects.filter(item__in=moved).update(
-        team_id=service.team_id, revision=F("revision") + 1, price_fingerprint=0
-    )
+    pks = list(moved.select_for_update().order_by("pk").values_list("pk", flat=True))
     moved.update(team_id=service.team_id, revision=F("revision") + 1, updated_at=timezone.now())
+    scores.score_items(pks, cause=Cause.CATALOG)
+    entered = plans.entries_of(pks)["item_id"].tolist()
+    for item in DebtItem.objects.in_bulk(entered).values():
+        backlog.follow(item)
 
 
 @transaction.atomic
 def remove(*, obj: models.Model, by: User | None) -> None:
-    """Remove one row of the catalog. Raises StillUsed where others hang on it."""
-    _check(obj, by)
-    old, key = audit.values_of(obj), str(obj)
+    """Remove one row of the catalog; harmless if it is gone. Raises StillUsed."""
+    found = _stored(obj)
+    if found is None:
+        return
+    _check(found, by)
+    old, key = audit.values_of(found), str(found)
     kind = obj._meta.model_name or ""
     if isinstance(obj, Iteration) and (held := obj.entries.active().count()):
         raise StillUsed(
@@ -98,7 +120,7 @@ def remove(*, obj: models.Model, by: User | None) -> None:
             hint="Move what is in it to another iteration first.",
         )
     try:
-        obj.delete()
+        found.delete()
     except ProtectedError as error:
         users = sorted({str(each._meta.verbose_name_plural) for each in error.protected_objects})
         raise StillUsed(
@@ -131,9 +153,9 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             "The catalog is not a mapping with teams, services, dependencies and slas.",
             hint="Look at demo/services.yaml for the form.",
         )
-    loader = _Loader()
+    loader = _Loader(by)
     counts = {
-        name: sum(bool(take(entry)) for entry in _entries(document, name))
+        name: sum(take(entry) for entry in _entries(document, name))
         for name, take in (
             ("teams", loader.team),
             ("services", loader.service),
@@ -141,8 +163,8 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             ("slas", loader.sla),
         )
     }
-    audit.record("catalog.load", "catalog", by=by, new=counts, kind="catalog")
-    scores.queue_run(by=by)
+    if loader.changed:
+        audit.record("catalog.load", "catalog", by=by, new=counts, kind="catalog")
     return counts
 
 
@@ -154,35 +176,45 @@ def _entries(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 class _Loader:
-    """Takes entries one by one; each method says whether the row is new."""
+    """Takes entries one by one; each method says whether the row is new.
 
-    def __init__(self) -> None:
+    What an entry leaves out of a row that is there stays as it is.
+    """
+
+    def __init__(self, by: User | None) -> None:
+        self.by, self.changed = by, False
         self.teams = {team.slug: team for team in Team.objects.all()}
         self.services = {service.slug: service for service in Service.objects.all()}
 
     def team(self, entry: Mapping[str, Any]) -> bool:
         slug = _text(entry, "slug", "teams")
-        team = self.teams.get(slug) or Team(slug=slug)
-        team.name = str(entry.get("name") or slug)
-        for name in ("day_rate", "days_per_point"):
+        where = f"teams: {slug}"
+        team = self.teams.setdefault(slug, Team(slug=slug, name=slug))
+        for name in ("name", "day_rate", "days_per_point"):
             if entry.get(name) is not None:
-                setattr(team, name, entry[name])
-        self.teams[slug] = team
-        return _store(team, f"teams: {slug}")
+                setattr(team, name, _value(entry, name, where))
+        return self._store(team, where)
 
     def service(self, entry: Mapping[str, Any]) -> bool:
         slug = _text(entry, "slug", "services")
-        service = self.services.get(slug) or Service(slug=slug)
-        service.name = str(entry.get("name") or slug)
-        service.aliases = [str(alias) for alias in entry.get("aliases") or []]
-        service.team = self._one(self.teams, entry, "team", f"services: {slug}", "teams")
-        tier = entry.get("criticality") or _TIERS.get(entry.get("tier") or 3, Criticality.LOW)
-        service.criticality = tier
-        requests = entry.get("yearly_requests", entry.get("requests_per_year"))
-        service.requests_per_year = requests
-        service.language = str(entry.get("language") or "")
-        self.services[slug] = service
-        return _store(service, f"services: {slug}")
+        where = f"services: {slug}"
+        service = self.services.setdefault(slug, Service(slug=slug, name=slug))
+        service.team = self._one(self.teams, entry, "team", where, "teams")
+        if "aliases" in entry:
+            service.aliases = _texts(entry, "aliases", where)
+        if entry.get("tier") is not None:
+            service.criticality = _tier(entry, where)
+        for name, field in (
+            ("name", "name"),
+            ("criticality", "criticality"),
+            ("language", "language"),
+            ("requests_per_year", "requests_per_year"),
+            ("yearly_requests", "requests_per_year"),
+        ):
+            # Requests may be said to be unknown.
+            if name in entry and (entry[name] is not None or field == "requests_per_year"):
+                setattr(service, field, _value(entry, name, where))
+        return self._store(service, where)
 
     def dependency(self, entry: Mapping[str, Any]) -> bool:
         where = f"dependencies: {entry.get('consumer')} → {entry.get('provider')}"
@@ -191,25 +223,37 @@ class _Loader:
             for name in ("consumer", "provider")
         }
         there = Dependency.objects.filter(**ends).first() or Dependency(**ends)
-        there.protocol = str(entry.get("protocol") or "")
+        there.protocol = str(_value(entry, "protocol", where) or "")
         there.hard = entry.get("hard", True) is not False
-        return _store(there, where)
+        return self._store(there, where)
 
     def sla(self, entry: Mapping[str, Any]) -> bool:
+        """True if the contract is new; several entries may be guarantees of one contract."""
         reference = _text(entry, "id", "slas")
-        contract, is_new = Contract.objects.get_or_create(reference=reference)
-        scope = str(entry.get("scope") or "")
+        where = f"slas: {reference}"
+        known = Contract.objects.filter(reference=reference).first()
+        contract = known or Contract(reference=reference)
+        is_new = self._store(contract, where)
+        scope = str(_value(entry, "scope", where) or "")
         consumer, _, provider = (part.strip() for part in scope.replace("->", "→").partition("→"))
-        metric = _text(entry, "metric", f"slas: {reference}")
-        guarantee = Guarantee.objects.filter(
-            contract=contract, metric=metric, scope_text=scope
-        ).first() or Guarantee(contract=contract, metric=metric, scope_text=scope)
-        guarantee.target_text = _text(entry, "target", f"slas: {reference}")
+        name = {"contract": contract, "metric": _text(entry, "metric", where), "scope_text": scope}
+        guarantee = Guarantee.objects.filter(**name).first() or Guarantee(**name)
+        guarantee.target_text = _text(entry, "target", where)
         guarantee.consumer = self.services.get(consumer)
         guarantee.provider = self.services.get(provider)
-        guarantee.penalty_clause = str(entry.get("penalty_clause") or "")
-        guarantee.window = str(entry.get("window") or "")
-        _store(guarantee, f"slas: {reference}")
+        guarantee.penalty_clause = str(_value(entry, "penalty_clause", where) or "")
+        guarantee.window = str(_value(entry, "window", where) or "")
+        self._store(guarantee, where)
+        return is_new
+
+    def _store(self, obj: models.Model, where: str) -> bool:
+        is_new = obj.pk is None
+        try:
+            self.changed |= _save(obj, self.by)
+        except NotValid as error:
+            raise NotValid(
+                f"{where}: {error.message}", hint=error.hint, fields=error.fields
+            ) from error
         return is_new
 
     @staticmethod
@@ -230,11 +274,26 @@ def _text(entry: Mapping[str, Any], name: str, where: str) -> str:
     return str(value).strip()
 
 
-def _store(obj: models.Model, where: str) -> bool:
-    is_new = obj.pk is None
-    try:
-        obj.full_clean()
-    except ValidationError as error:
-        raise not_valid(error, f"{where}: ") from error
-    obj.save()
-    return is_new
+def _value(entry: Mapping[str, Any], name: str, where: str) -> str | float | None:
+    value = entry.get(name)
+    if not isinstance(value, str | int | float | None):
+        raise NotValid(
+            f"{where}: {name} is neither a text nor a number.", hint="Write one of these."
+        )
+    return value
+
+
+def _texts(entry: Mapping[str, Any], name: str, where: str) -> list[str]:
+    values = entry[name] or []
+    if not isinstance(values, list) or not all(isinstance(value, str | int) for value in values):
+        raise NotValid(f"{where}: {name} is not a list of names.", hint="Write [name, name].")
+    return [str(value) for value in values]
+
+
+def _tier(entry: Mapping[str, Any], where: str) -> str:
+    tier = _value(entry, "tier", where)
+    if tier not in _TIERS:
+        raise NotValid(
+            f"{where}: tier is {tier}.", hint="1 is critical, 2 high, 3 medium and 4 low."
+        )
+    return _TIERS[int(tier)]

@@ -163,9 +163,10 @@ def _without_newer(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @transaction.atomic
-def score_items(pks: Sequence[int]) -> pd.DataFrame:
+def score_items(pks: Sequence[int], *, cause: str | None = None) -> pd.DataFrame:
     """Score these items now; the caller has locked or made them in the same transaction.
 
+    cause : of the changes, where the caller knows better than the numbers tell
     Returns the scored frame, so that the caller can refuse an amount that is a slip of units.
     """
     catalog = frames.Catalog.read()
@@ -179,7 +180,7 @@ def score_items(pks: Sequence[int]) -> pd.DataFrame:
     frame = frames.score(items, impacts, catalog)
     frames.add_priority(frame, catalog, portfolio_cost=_portfolio_cost())
     frames.add_fingerprint(frame)
-    frames.publish(frame, run_id=None, at=timezone.now())
+    frames.publish(frame, run_id=None, at=timezone.now(), cause=cause)
     return frame
 
 

@@ -183,7 +183,6 @@ class Score(models.Model):
     policy_version = models.PositiveIntegerField()
     revision = models.PositiveIntegerField(help_text="The item's revision that was scored.")
     fingerprint = models.BigIntegerField(help_text="Of all the numbers above.")
-    # 0 once the item's service has gone to another team since.
     price_fingerprint = models.BigIntegerField(help_text="Of the prices that went in.")
     run = models.ForeignKey(
         ScoringRun,
