@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
 from debtreg import local
+from debtreg.actions import scores
 from debtreg.celery import app
 from tests import processes
+from tests.threads import Gate, threads
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
 MISSING = dict(line.split(": ", 1) for line in os.environ.get("TEST_MISSING", "").splitlines())
@@ -140,6 +143,48 @@ def start_worker(
 def worker(start_worker: Callable[..., processes.Process]) -> processes.Process:
     """One real Celery worker."""
     return start_worker()
+
+
+@pytest.fixture
+def run(transactional_db: None) -> Callable[[], Any]:
+    """Ask for a scoring run, do it in the test's own process, and return its row."""
+
+    def once() -> Any:
+        row = scores.queue_run(by=None)
+        assert scores.run(row.pk, "test")
+        row.refresh_from_db()
+        return row
+
+    return once
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], Gate]]:
+    """`hold(module, "function")`: its next call waits, before it begins, until the gate opens."""
+    gates = []
+
+    def put(place: Any, name: str) -> Gate:
+        gate, function = Gate(), getattr(place, name)
+        gates.append(gate)
+
+        def held(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.setattr(place, name, function)
+            gate.hold()
+            return function(*arguments, **named)
+
+        monkeypatch.setattr(place, name, held)
+        return gate
+
+    yield put
+    for gate in gates:
+        gate.open()
+
+
+@pytest.fixture
+def start(transactional_db: None, hold: Any) -> Iterator[Callable[..., Future[Any]]]:
+    """Start a function in a thread of its own, with a connection of its own."""
+    with threads() as starter:
+        yield starter
 
 
 @pytest.fixture(scope="session")
