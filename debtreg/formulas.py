@@ -12,7 +12,7 @@ from debtreg import frames
 from debtreg.models import FACTORS, PRICE_UNITS, ImpactKind
 from debtreg.numbers import money, plain
 
-# What the factors of each kind count. A factor that is not named is always 1 and not shown.
+# What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
 UNITS: dict[str, dict[str, str]] = {
     ImpactKind.LATENCY: {
         "frequency": "requests / year",
@@ -52,7 +52,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     parts = [_impact(row) for row in detail.to_dict("records")]
     return {
         "state": scoring.STATES[int(score["state"])],
-        **{name: money(_number(score[name])) for name in _SCORE_MONEY},
+        **{name: _cents(score[name]) for name in _SCORE_MONEY},
         **{name: plain(_significant(score[name])) for name in _SCORE_RATIOS},
         "promotes": bool(score["promotes"]),
         "threshold": plain(catalog.policy.threshold),
@@ -67,6 +67,12 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
 
 def _number(value: Any) -> float | None:
     return None if value is None or np.isnan(value) else float(value)
+
+
+def _cents(value: Any) -> str | None:
+    """An amount as it is published: rounded as frames.score does it."""
+    number = _number(value)
+    return None if number is None else money(float(np.round(number, 2)))
 
 
 def _significant(value: Any, digits: int = 12) -> float | None:
@@ -90,7 +96,9 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
     factors = {}
     for name in FACTORS:
         if name not in units:
-            continue
+            if row[name] == 1:
+                continue
+            units[name] = name
         source = row.get(f"{name}_source")
         factors[name] = {
             **{point: plain(_number(row[f"{name}_{point}"])) for point in scoring.POINTS},
@@ -113,11 +121,11 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
         "missing": missing,
         "foreign": bool(row["foreign"]),
         "factors": factors,
-        "cost_per_year": money(_number(row["cost"])),
+        "cost_per_year": _cents(row["cost"]),
         "effectiveness": plain(_number(row["effectiveness"])),
         "weight": plain(_number(row["weight"])),
-        "benefit": money(_number(row["benefit"])),
-        "weighted_benefit": money(_number(row["weighted_benefit"])),
+        "benefit": _cents(row["benefit"]),
+        "weighted_benefit": _cents(row["weighted_benefit"]),
         "grade": scoring.GRADES[int(row["grade"])],
         "formula": formula,
     }
@@ -148,9 +156,9 @@ def _repair(item: Any, score: Any, catalog: frames.Catalog) -> dict[str, Any]:
     return {
         "days": plain(_significant(days)),
         "day_rate": plain(_number(rate)),
-        "cash": money(_number(cash)),
+        "cash": _cents(cash),
         "contingency": plain(contingency),
-        "cost": money(known),
+        "cost": _cents(known),
         "formula": formula,
     }
 

@@ -37,4 +37,5 @@ def money(value: Any) -> str | None:
     text = plain(value)
     if text is None:
         return None
-    return format(Decimal(text).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP"), "f")
+    cents = Decimal(text).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+    return format(abs(cents) if cents == 0 else cents, "f")
