@@ -8,7 +8,7 @@ RUN := .venv/.run-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cksum < requirements-dev.txt | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+	--no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links pyproject.toml
 # Processes for the tests; ARGS go to pytest, as in `make test ARGS="-k ledger"`.
 JOBS ?= auto
 ARGS ?=

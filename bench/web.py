@@ -69,8 +69,13 @@ class Client:
             headers["Authorization"] = f"Bearer {self.login['token']}"
         else:
             headers["Cookie"] = f"sessionid={self.login['session']}"
-        self.connection.request(method, path, body, headers)
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError):  # idle for too long
+            self.connection.close()
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
         data = answer.read()
         if answer.status != 200:
             raise SystemExit(f"{method} {path}: {answer.status} {data[:500]!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar, cast
 
@@ -23,9 +24,6 @@ T = TypeVar("T")
 
 ROWS_AT_A_TIME = 20_000
 
-# Rows that are decoded at once: while numpy works on them, the server fills the socket again.
-BLOCK = 2_048
-
 
 def is_postgres() -> bool:
     return connection.vendor == "postgresql"
@@ -38,16 +36,38 @@ def read(sql: str, kinds: Mapping[str, Kind], params: Sequence[Any] = ()) -> pd.
         NaN), "flag" (boolean), or the words that a text column may hold, which become their
         positions in that list; in the order of the SELECT
     """
+    return fetch(sql, kinds, params).frame()
+
+
+def fetch(sql: str, kinds: Mapping[str, Kind], params: Sequence[Any] = ()) -> Fetched:
+    """As read, but for the making of the frame, which may be left to another thread."""
     if is_postgres():
-        blocks = [decode(data, ends, list(kinds.values())) for data, ends in _copied(sql, params)]
-        columns = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
-    else:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, list(params))
-            rows = cursor.fetchall()
-        values = zip(*rows, strict=True) if rows else ([] for _ in kinds)
-        columns = [_column(*pair) for pair in zip(values, kinds.values(), strict=True)]
-    return pd.DataFrame(dict(zip(kinds, columns, strict=True)), copy=False)
+        return Fetched(kinds, *_copied(sql, params))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(params))
+        return Fetched(kinds, rows=cursor.fetchall())
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a SELECT has yielded: in the binary COPY format, and where each row ends; or rows."""
+
+    kinds: Mapping[str, Kind]
+    data: bytearray = field(default_factory=bytearray)
+    ends: Sequence[int] = ()
+    rows: Sequence[tuple[Any, ...]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ends if self.rows is None else self.rows)
+
+    def frame(self) -> pd.DataFrame:
+        kinds = list(self.kinds.values())
+        if self.rows is None:
+            columns = decode(self.data, np.array(self.ends, dtype="int64"), kinds)
+        else:
+            values = zip(*self.rows, strict=True) if self.rows else ([] for _ in kinds)
+            columns = [_column(*pair) for pair in zip(values, kinds, strict=True)]
+        return pd.DataFrame(dict(zip(self.kinds, columns, strict=True)), copy=False)
 
 
 def _column(values: Iterable[Any], kind: Kind) -> np.ndarray[Any, Any]:
@@ -62,16 +82,16 @@ def _column(values: Iterable[Any], kind: Kind) -> np.ndarray[Any, Any]:
     return np.array([code.get(value, 0) for value in values], dtype="int64")
 
 
-def _copied(sql: str, params: Sequence[Any]) -> Iterator[tuple[bytearray, np.ndarray[Any, Any]]]:
-    """What a SELECT yields in the binary COPY format, in blocks of rows, and where each row ends.
+def _copied(sql: str, params: Sequence[Any]) -> tuple[bytearray, list[int]]:
+    """What a SELECT yields in the binary COPY format, and where each row ends.
 
     psycopg's own loop takes a microsecond for each row. What has arrived is taken straight from
     libpq, which gives one row at a time; psycopg waits for more, and ends the COPY.
     """
+    data, ends = bytearray(), list[int]()
     with _copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", params) as copy:
         connected = connection.connection.pgconn
         take = connected.get_copy_data
-        data, ends = bytearray(), []
         row = copy.read()[len(SIGNATURE) :]
         while row:
             while len(row) > len(TRAILER):
@@ -80,11 +100,8 @@ def _copied(sql: str, params: Sequence[Any]) -> Iterator[tuple[bytearray, np.nda
                 size, row = take(1)
                 if size < 0:
                     raise error_from_result(connected.get_result())
-            if len(ends) >= BLOCK:
-                yield data, np.array(ends)
-                data, ends = bytearray(), []
             row = copy.read()
-        yield data, np.array(ends, dtype="int64")
+    return data, ends
 
 
 @contextmanager

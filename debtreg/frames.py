@@ -210,18 +210,25 @@ def read_items(
     scored : a condition on `s` that is true for the scores of these items; it spares the
         database to walk over the others
     """
-    sql, kinds = _select(
+    sql, kinds = _select_items(where, scored)
+    return bulk.read(sql, kinds, [*scored_params, *params])
+
+
+def _select_items(where: str, scored: str) -> tuple[str, dict[str, Kind]]:
+    return _select(
         _item_columns(),
         f"FROM {ITEMS} d LEFT JOIN {SCORES} s ON s.item_id = d.id AND {scored}"
         f" WHERE {where} ORDER BY d.id",
     )
-    return bulk.read(sql, kinds, [*scored_params, *params])
 
 
 def read_impacts(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
     """The impacts that a condition on `i` picks."""
-    sql, kinds = _select(_impact_columns(), f"FROM {IMPACTS} i WHERE {where}")
-    return bulk.read(sql, kinds, params)
+    return bulk.read(*_select_impacts(where), params)
+
+
+def _select_impacts(where: str) -> tuple[str, dict[str, Kind]]:
+    return _select(_impact_columns(), f"FROM {IMPACTS} i WHERE {where}")
 
 
 def among(column: str, keys: Sequence[int]) -> tuple[str, list[Any]]:
@@ -274,8 +281,12 @@ class Chunk:
     number: int
     total: int
     catalog: Catalog
-    items: pd.DataFrame
-    impacts: pd.DataFrame
+    fetched: tuple[bulk.Fetched, bulk.Fetched]
+
+    def score(self) -> pd.DataFrame:
+        items, impacts = (part.frame() for part in self.fetched)
+        of_these = impacts["item_id"].isin(items["item_id"])
+        return score(items, impacts if of_these.all() else impacts[of_these], self.catalog)
 
 
 def chunks() -> Generator[Chunk]:
@@ -298,24 +309,27 @@ def _chunks_of_a_thread() -> Generator[Chunk]:
 
 
 def _chunks() -> Generator[Chunk]:
+    items_sql = _select_items(
+        "d.id >= %s AND d.id < %s AND d.status <> 'done'", "s.item_id >= %s AND s.item_id < %s"
+    )
+    impacts_sql = _select_impacts("i.item_id >= %s AND i.item_id < %s")
+    impacts_of_few_sql = _select_impacts(
+        "i.item_id >= %s AND i.item_id < %s AND EXISTS"
+        f" (SELECT 1 FROM {ITEMS} d WHERE d.id = i.item_id"
+        " AND d.id >= %s AND d.id < %s AND d.status <> 'done')"
+    )
     with snapshot():
         catalog = Catalog.read()
         bounds = chunk_bounds()
         for number, (first, end) in enumerate(bounds):
             within = [first, end]
-            items = read_items(
-                "d.id >= %s AND d.id < %s AND d.status <> 'done'",
-                within,
-                scored="s.item_id >= %s AND s.item_id < %s",
-                scored_params=within,
-            )
-            impacts = read_impacts(
-                "i.item_id >= %s AND i.item_id < %s AND EXISTS"
-                f" (SELECT 1 FROM {ITEMS} d WHERE d.id = i.item_id"
-                " AND d.id >= %s AND d.id < %s AND d.status <> 'done')",
-                [*within, *within],
-            )
-            yield Chunk(number, len(bounds), catalog, items, impacts)
+            items = bulk.fetch(*items_sql, [*within, *within])
+            # Where most items are open, it takes less to read all impacts than to ask for each.
+            if len(items) > CHUNK / 2:
+                impacts = bulk.fetch(*impacts_sql, within)
+            else:
+                impacts = bulk.fetch(*impacts_of_few_sql, [*within, *within])
+            yield Chunk(number, len(bounds), catalog, (items, impacts))
 
 
 # --- Scoring --------------------------------------------------------------------------------------

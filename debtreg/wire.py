@@ -24,59 +24,67 @@ Kind = str | Sequence[str]
 _NULL = 0xFF  # what the length of a NULL ends in; no other length here does
 
 
+# Rows that are decoded at once: a block and its columns fit into a processor's cache.
+BLOCK = 8_192
+
+
 def decode(data: bytearray, ends: NDArray[np.int64], kinds: Sequence[Kind]) -> list[NDArray[Any]]:
     """The columns of some rows; `ends` says where each row ends, the first one starting at 0.
 
     kinds : "int" (bigint, NULL is -1), "float" (double precision, NULL is NaN), "flag" (boolean)
         or the words that a text column may hold, read as positions in that list
 
-    All rows are walked through at once, field by field, as NULLs and words make them of different
-    lengths. Raises ValueError where they do not end where they should: a column of another width.
+    The rows of a block are walked through at once, field by field, as NULLs and words make them
+    of different lengths. Raises ValueError where they do not end where they should: a column of
+    another width.
     """
-    try:
-        at, columns = _walk(data, ends, kinds)
-    except IndexError:
-        at, columns = ends - 1, []
-    if not np.array_equal(at, ends):
-        raise ValueError(f"The SELECT yields a column that is none of {list(kinds)}.")
+    # A number is also read where there is a NULL, and dropped; behind the last there is room.
+    data += bytes(12)
+    starts = np.append(0, ends[:-1])[: len(ends)]
+    columns = [np.empty(len(ends), _DTYPES.get(str(kind), "int64")) for kind in kinds]
+    for first in range(0, len(ends), BLOCK):
+        block = slice(first, first + BLOCK)
+        try:
+            at = _walk(data, starts[block] + 2, kinds, [column[block] for column in columns])
+        except IndexError:
+            at = starts[block]
+        if not np.array_equal(at, ends[block]):
+            raise ValueError(f"The SELECT yields a column that is none of {list(kinds)}.")
     return columns
 
 
+_DTYPES = {"int": "int64", "float": "float64", "flag": "bool"}
+
+
 def _walk(
-    data: bytearray, ends: NDArray[np.int64], kinds: Sequence[Kind]
-) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
-    """The columns, and where each row ended according to the lengths of its fields."""
-    # A number is also read where there is a NULL, and dropped; behind the last there is room.
-    data = data + bytes(12)
+    data: bytearray,
+    at: NDArray[np.int64],
+    kinds: Sequence[Kind],
+    columns: Sequence[NDArray[Any]],
+) -> NDArray[np.int64]:
+    """Fill the columns from rows whose first fields are `at`; returns where the rows end."""
     raw = np.frombuffer(data, np.uint8)
     longs, floats, pairs = (
         np.ndarray(len(data) - 8, np.dtype(dtype), data, strides=(1,))
         for dtype in (">i8", ">f8", ">u2")
     )
-    at = np.append(0, ends[:-1])[: len(ends)] + 2
-    columns: list[NDArray[Any]] = []
-    for kind in kinds:
-        values: NDArray[Any]
+    for kind, column in zip(kinds, columns, strict=True):
         if kind == "int" or kind == "float":
             null = raw[at] == _NULL
-            if kind == "int":
-                values = longs[at + 4].astype("int64")
-            else:
-                values = floats[at + 4].astype("float64")
+            column[:] = (longs if kind == "int" else floats)[at + 4]
             if null.any():
-                values[null] = -1 if kind == "int" else np.nan
+                column[null] = -1 if kind == "int" else np.nan
                 at = at + np.where(null, 4, 12)
             else:
                 at = at + 12
         elif kind == "flag":
-            values = raw[at + 4].astype(bool)
+            column[:] = raw[at + 4]
             at = at + 5
         else:
             length = raw[at + 3].astype("int64")
-            values = _codes(tuple(kind))[_key(pairs[at + 4], length)]
+            column[:] = _codes(tuple(kind))[_key(pairs[at + 4], length)]
             at = at + 4 + length
-        columns.append(values)
-    return at, columns
+    return at
 
 
 def _key(start: Any, length: Any) -> Any:

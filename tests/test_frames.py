@@ -330,10 +330,19 @@ def test_what_is_read_ahead_is_of_the_same_moment(transactional_db, start, monke
     found = [next(chunks)]
     start(change).result()
     found += chunks
-    read = [chunk.items["item_id"].tolist() for chunk in found]
-    assert read == [pks[:2], pks[2:4], pks[4:]]
-    assert all(len(chunk.impacts) == 2 for chunk in found)
-    assert sum(len(chunk.items) for chunk in frames.chunks()) == 1
+    scored = [chunk.score() for chunk in found]
+    assert [frame["item_id"].tolist() for frame in scored] == [pks[:2], pks[2:4], pks[4:]]
+    assert all((frame["unpriced_impacts"] == 1).all() for frame in scored)
+    assert sum(len(chunk.score()) for chunk in frames.chunks()) == 1
+
+
+@pytest.mark.parametrize("resolved", [1, 3])
+def test_impacts_of_resolved_items_are_left_out(db, monkeypatch, resolved):
+    monkeypatch.setattr(frames, "CHUNK", 4)
+    pks = [DebtItemFactory(impacts=[toil(1)]).pk for _ in range(4)]
+    DebtItem.objects.filter(pk__in=pks[:resolved]).update(status="done")
+    (chunk,) = frames.chunks()
+    assert chunk.score()["item_id"].tolist() == pks[resolved:]
 
 
 def test_stopping_early_ends_the_snapshot(transactional_db, start, monkeypatch):

@@ -77,6 +77,8 @@ def test_a_server_of_ones_own_is_new_and_takes_no_care_of_its_disk():
 def test_what_is_missing_is_said_in_one_line_and_fails_where_it_is_required(
     environment, required, tmp_path
 ):
+    # Not `-p tests.conftest`: plugins come before Django is set up.
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
         "@pytest.mark.parametrize('broker', ['redis'], indirect=True)\n"
@@ -89,7 +91,7 @@ def test_what_is_missing_is_said_in_one_line_and_fails_where_it_is_required(
         "VAR_DIR": str(tmp_path / "var"),
         "REQUIRE_SERVICES": required,
     }
-    options = ("-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-c", "pyproject.toml")
+    options = ("-q", "-p", "no:cacheprovider", "-c", "pyproject.toml")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tmp_path)],
         cwd=ROOT,

@@ -131,7 +131,7 @@ class _Run:
             for chunk in chunks:
                 self.pulse.report("scoring", chunk.number, chunk.total)
                 self.catalog = chunk.catalog
-                parts.append(frames.score(chunk.items, chunk.impacts, self.catalog))
+                parts.append(chunk.score())
         if not parts:
             self.catalog = frames.Catalog.read()
         frame = pd.concat(parts, ignore_index=True) if parts else frames.empty(self.catalog)
