@@ -12,11 +12,14 @@ from debtreg.models import (
     Contract,
     DebtImpact,
     DebtItem,
+    FailureScenario,
     Guarantee,
     ImpactKind,
     Iteration,
+    MemberRole,
     Price,
     Role,
+    ScenarioMember,
     ScoringRun,
     Service,
     Team,
@@ -106,6 +109,26 @@ class BacklogEntryFactory(DjangoModelFactory):
 
     class Meta:
         model = BacklogEntry
+
+
+class FailureScenarioFactory(DjangoModelFactory):
+    """Loses 100,000 at each of its events, one a year."""
+
+    name = factory.Sequence(lambda n: f"Scenario {n}")
+    trigger_rate = 1.0
+    loss_low = loss_likely = loss_high = Decimal(100_000)
+
+    class Meta:
+        model = FailureScenario
+
+
+class ScenarioMemberFactory(DjangoModelFactory):
+    scenario = factory.SubFactory(FailureScenarioFactory)
+    item = factory.SubFactory(DebtItemFactory)
+    role = MemberRole.GATE
+
+    class Meta:
+        model = ScenarioMember
 
 
 class ScoringRunFactory(DjangoModelFactory):

@@ -27,11 +27,13 @@ from .imports import (
 from .job import Job, JobState
 from .policy import ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
+from .scenario import FailureScenario, MemberRole, ScenarioMember
 from .score import (
     NEEDS_ESTIMATE_SORT,
     UNPRICED_SORT,
     Cause,
     Priority,
+    PriorityReason,
     RankMark,
     Score,
     ScoreChange,
@@ -66,6 +68,7 @@ __all__ = [
     "Dependency",
     "EffortUnit",
     "EntryState",
+    "FailureScenario",
     "Grade",
     "Guarantee",
     "IdempotencyKey",
@@ -79,13 +82,16 @@ __all__ = [
     "LedgerImport",
     "LedgerRow",
     "LedgerSource",
+    "MemberRole",
     "Operator",
     "Prerequisite",
     "Price",
     "Priority",
+    "PriorityReason",
     "RankMark",
     "Role",
     "RowState",
+    "ScenarioMember",
     "Score",
     "ScoreChange",
     "ScoreState",

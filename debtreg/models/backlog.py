@@ -31,6 +31,12 @@ class Iteration(models.Model):
         help_text="Person-days set aside for repairs.",
     )
     state = models.CharField(max_length=6, choices=IterationState, default=IterationState.OPEN)
+    plan_note = models.TextField(
+        blank=True,
+        default="",
+        editable=False,
+        help_text="What the last plan left out first, and what one more person-day would buy.",
+    )
 
     class Meta:
         ordering: ClassVar = ["team", "starts_on", "pk"]

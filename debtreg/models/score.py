@@ -60,6 +60,17 @@ class Priority(models.TextChoices):
     P3 = "P3", "P3"
 
 
+class PriorityReason(models.TextChoices):
+    """Why a priority is what it is; the words of scoring.PRIORITY_REASONS."""
+
+    GATE = "gate", "An expensive failure scenario needs it"
+    BUDGET = "budget", "It uses up much of an error budget"
+    COST = "cost", "It costs much of what all debts cost"
+    PRICED = "priced", "It is priced, and smaller"
+    UNPRICED = "unpriced", "Nobody has said what it costs"
+    NEGLIGIBLE = "negligible", "It costs next to nothing"
+
+
 # Where the two states without an ROI stand in the ranking: below every ROI, in this order.
 # A filter by state is therefore a range of the index, at any size of the portfolio.
 NEEDS_ESTIMATE_SORT = -1e307
@@ -164,6 +175,12 @@ class Score(models.Model):
 
     state = models.CharField(max_length=14, choices=ScoreState)
     annual_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
+    scenario_cost = models.DecimalField(
+        max_digits=20,
+        decimal_places=2,
+        null=True,
+        help_text="Its shares of failure scenarios, within annual_cost. Null: it is in none.",
+    )
     benefit = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     weighted_benefit = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     repair_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
@@ -177,6 +194,9 @@ class Score(models.Model):
     confidence = models.FloatField(null=True, help_text="P(ROI > threshold), 0 to 1.")
     budget_share = models.FloatField(null=True, help_text="Of the error budget a year.")
     priority = models.CharField(max_length=2, choices=Priority, blank=True)
+    priority_reason = models.CharField(
+        max_length=10, choices=PriorityReason, blank=True, default=""
+    )
     promotes = models.BooleanField(default=False, help_text="ROI above the policy's threshold.")
     unpriced_impacts = models.PositiveSmallIntegerField(default=0)
 
@@ -231,6 +251,7 @@ class Cause(models.TextChoices):
     WEIGHT = "weight", "A guarantee's weight was changed"
     SCENARIO = "scenario", "A failure scenario was changed"
     POLICY = "policy", "Another policy version"
+    PORTFOLIO = "portfolio", "The debts beside it were changed"
 
 
 class ScoreChange(models.Model):
@@ -243,7 +264,7 @@ class ScoreChange(models.Model):
         ScoringRun, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
     )
     at = models.DateTimeField()
-    cause = models.CharField(max_length=8, choices=Cause)
+    cause = models.CharField(max_length=9, choices=Cause)
     policy_version = models.PositiveIntegerField()
     old_state = models.CharField(max_length=14, choices=ScoreState)
     new_state = models.CharField(max_length=14, choices=ScoreState)
