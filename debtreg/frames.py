@@ -500,6 +500,7 @@ def add_priority(
 ) -> None:
     """Add P0 to P3, in place. The portfolio's cost is the frame's own unless given."""
     frame["priority"] = ""
+    frame["priority_reason"] = ""
 
 
 def empty(catalog: Catalog) -> pd.DataFrame:
@@ -522,6 +523,7 @@ SCORE_KINDS = {
     **dict.fromkeys(_MONEY, "money"),
     **dict.fromkeys(_RATIOS, "float"),
     "priority": "word",
+    "priority_reason": "word",
     "promotes": "bool",
     "unpriced_impacts": "smallint",
     "policy_version": "integer",

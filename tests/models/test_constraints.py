@@ -225,6 +225,7 @@ def test_every_field_with_choices_has_its_list_in_the_database(db):
     free = {
         "score.state",
         "score.priority",
+        "score.priority_reason",
         "scorechange.cause",
         "scorechange.old_state",
         "scorechange.new_state",
