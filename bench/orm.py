@@ -56,13 +56,14 @@ def loop() -> dict[str, Any]:
     from django.db import transaction
 
     from bench.scoring import forget, run
-    from debtreg.models import DebtItem, Guarantee, Price, Score, ScoringPolicy
+    from debtreg import versions
+    from debtreg.models import DebtItem, Guarantee, Price, Score
 
     run(reset=True)
     expected = dict(Score.objects.filter(state="priced").values_list("item_id", "roi"))
     forget()
     start = time.perf_counter()
-    policy = ScoringPolicy.objects.get(is_active=True)
+    policy = versions.standing().row
     prices = {(price.service_id, price.kind): price for price in Price.objects.all()}
     weights = {guarantee.pk: float(guarantee.weight) for guarantee in Guarantee.objects.all()}
     items = DebtItem.objects.open().select_related("service", "team").prefetch_related("impacts")

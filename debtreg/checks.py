@@ -5,7 +5,10 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
+
+from debtreg import versions
 
 NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly"}
 
@@ -53,6 +56,21 @@ def sweeping_within_a_lease(app_configs: Any, **_: Any) -> list[CheckMessage]:
             id="debtreg.W001",
         )
     ]
+
+
+@register(Tags.database)
+def policy_in_force(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """The version of the scoring policy that was activated last may be used.
+
+    A warning, so that an upgrade can go on: what it needs may come with it.
+    """
+    try:
+        problem = versions.standing().problem if databases else None
+    except DatabaseError:  # before the first migration
+        return []
+    if problem is None:
+        return []
+    return [Warning(problem.message, hint=problem.hint, id="debtreg.W003")]
 
 
 @register(Tags.security, deploy=True)

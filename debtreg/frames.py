@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 import scoring
-from debtreg import bulk
+from debtreg import bulk, versions
 from debtreg.errors import DebtregError
 from debtreg.models import (
     DAY_RATE,
@@ -34,7 +34,6 @@ from debtreg.models import (
     Price,
     RankMark,
     Score,
-    ScoringPolicy,
     Service,
     Team,
     points,
@@ -76,8 +75,8 @@ class Catalog:
     policy: scoring.Policy
 
     @classmethod
-    def read(cls, policy: ScoringPolicy | None = None) -> Catalog:
-        chosen = policy or ScoringPolicy.objects.get(is_active=True)
+    def read(cls) -> Catalog:
+        """With the policy in force. Raises versions.NoPolicy."""
         services = _table(Service.objects.values_list("pk", "requests_per_year"), 2)
         teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
@@ -99,7 +98,7 @@ class Catalog:
             guarantee_ids=guarantees[:, 0].astype("int64"),
             guarantee_weights=guarantees[:, 1],
             prices=_price_frame(prices),
-            policy=scoring.Policy.from_payload(chosen.payload, version=chosen.version),
+            policy=versions.in_force(),
         )
 
 
@@ -690,11 +689,10 @@ def of_input(
 
 
 def calculate_roi(body: Mapping[str, Any]) -> dict[str, Any]:
-    """scoring.calculate_roi under the active policy."""
-    active = ScoringPolicy.objects.get(is_active=True)
-    policy = scoring.Policy.from_payload(active.payload, version=active.version)
+    """scoring.calculate_roi under the policy in force."""
+    policy = versions.in_force()
     try:
-        return {**scoring.calculate_roi(body, policy), "policy_version": active.version}
+        return {**scoring.calculate_roi(body, policy), "policy_version": policy.version}
     except scoring.ScoringError as error:
         raise refusal(error) from error
 

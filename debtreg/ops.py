@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from debtreg import versions
 from debtreg.models import Job, JobState, LedgerImport, ScoringRun
 
 logger = structlog.get_logger(__name__)
@@ -48,13 +49,19 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when requests can be served: database, broker and migrations; else 503 with the part."""
+    """200 when requests can be served: database, broker and migrations; else 503 with the part.
+
+    A policy that is refused is told and stops nothing: the last good one stays in force, and
+    where there is none, it is mended on pages that have to be served.
+    """
     parts = {"database": _outcome("database", _database), "broker": _outcome("broker", _broker)}
     if parts["database"]["status"] == "ok":
         parts["migrations"] = _outcome("migrations", _migrations)
     else:
         parts["migrations"] = {"status": "unknown", "problem": "the database does not answer"}
     ready = all(part["status"] == "ok" for part in parts.values())
+    if ready:
+        parts["policy"] = _outcome("policy", _policy)
     return JsonResponse(
         {"status": "ok" if ready else "failing", **parts}, status=200 if ready else 503
     )
@@ -145,6 +152,11 @@ def _migrations() -> str:
     executor = MigrationExecutor(connection)
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return f"{len(waiting)} migrations are not applied: run `manage.py migrate`" if waiting else ""
+
+
+def _policy() -> str:
+    problem = versions.standing().problem
+    return problem.message if problem else ""
 
 
 def _redis() -> redis.Redis:

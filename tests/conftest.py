@@ -18,6 +18,7 @@ from django.dispatch import receiver
 from debtreg import local
 from debtreg.actions import scores
 from debtreg.celery import app
+from debtreg.models import PolicyActivation, ScoringPolicy
 from tests import processes
 from tests.threads import Gate, threads
 
@@ -48,9 +49,11 @@ def keep_the_policy(sender: Any, **_: Any) -> None:
     """A test that commits empties every table; what the migrations put there comes back."""
     if sender.label == "debtreg":
         payload = importlib.import_module("debtreg.migrations.0002_defaults").POLICY_1
-        sender.get_model("ScoringPolicy").objects.get_or_create(
-            version=1, defaults={"payload": payload, "is_active": True}
+        policy, is_new = ScoringPolicy.objects.get_or_create(
+            version=1, defaults={"payload": payload}
         )
+        if is_new:
+            PolicyActivation.objects.create(policy=policy)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,9 +1,11 @@
 """Rows for tests: plain ones, valid as they come."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
 import factory
+from django.db import connection
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
@@ -17,9 +19,11 @@ from debtreg.models import (
     ImpactKind,
     Iteration,
     MemberRole,
+    PolicyActivation,
     Price,
     Role,
     ScenarioMember,
+    ScoringPolicy,
     ScoringRun,
     Service,
     Team,
@@ -131,6 +135,30 @@ class ScenarioMemberFactory(DjangoModelFactory):
         model = ScenarioMember
 
 
+class ScoringPolicyFactory(DjangoModelFactory):
+    """A version that says what the first one says but for `changes`, in force unless told not to.
+
+    changes : of the payload: threshold=2, weights={"toil": 2}
+    """
+
+    version = factory.LazyFunction(lambda: ScoringPolicy.objects.count() + 1)
+
+    class Meta:
+        model = ScoringPolicy
+        skip_postgeneration_save = True
+
+    @classmethod
+    def _create(cls, model: Any, *, version: int, in_force: bool = True, **changes: Any) -> Any:
+        payload = ScoringPolicy.objects.get(version=1).payload
+        for name, value in changes.items():
+            payload[name] = payload[name] | value if isinstance(value, dict) else value
+        policy = model.objects.create(version=version, payload=payload)
+        if in_force:
+            last = PolicyActivation.objects.first()
+            PolicyActivation.objects.create(policy=policy, previous=last)
+        return policy
+
+
 class ScoringRunFactory(DjangoModelFactory):
     class Meta:
         model = ScoringRun
@@ -147,6 +175,16 @@ class UserFactory(DjangoModelFactory):
     @factory.post_generation
     def teams(user: User, create: bool, extracted: Any, **_: Any) -> None:
         user.teams.set(extracted or ())
+
+
+def tamper(version: int, **changes: Any) -> None:
+    """Change what a version of the policy says, in the database and past everything else."""
+    payload = ScoringPolicy.objects.get(version=version).payload | changes
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {ScoringPolicy._meta.db_table} SET payload = %s WHERE version = %s",
+            [json.dumps(payload), version],
+        )
 
 
 def toil(hours: float = 72, **columns: Any) -> dict[str, Any]:

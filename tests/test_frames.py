@@ -26,7 +26,6 @@ from debtreg.models import (
     Price,
     Score,
     ScoreState,
-    ScoringPolicy,
     Service,
 )
 from tests import portfolio
@@ -34,6 +33,7 @@ from tests.factories import (
     DebtItemFactory,
     GuaranteeFactory,
     PriceFactory,
+    ScoringPolicyFactory,
     ServiceFactory,
     TeamFactory,
     stated,
@@ -195,11 +195,10 @@ def test_keys_far_apart_find_their_own_row_of_the_catalog(db):
     assert (first, last) == (100, 300)
 
 
-def test_scoring_takes_the_policy_that_is_active(db):
+def test_scoring_takes_the_policy_that_is_in_force(db):
     item = DebtItemFactory(impacts=[stated(1)])
-    old = ScoringPolicy.objects.get()
-    ScoringPolicy.objects.update(is_active=False)
-    ScoringPolicy.objects.create(version=7, payload=old.payload, is_active=True)
+    ScoringPolicyFactory(version=7)
+    ScoringPolicyFactory(version=8, in_force=False)
     assert scored(item.pk)["policy_version"].tolist() == [7]
 
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from debtreg import ops
 from debtreg.celery import app
 from debtreg.models import JobState, ScoringRun
+from tests.factories import ScoringPolicyFactory, tamper
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,7 @@ def test_readyz_is_200_when_every_part_is(client, db, broker):
         "database": {"status": "ok"},
         "broker": {"status": "ok"},
         "migrations": {"status": "ok"},
+        "policy": {"status": "ok"},
     }
     assert answer.status_code == 200
 
@@ -85,6 +87,14 @@ def test_readyz_counts_the_migrations_that_are_missing(client, transactional_db)
     assert answer.json()["migrations"]["problem"] == (
         "1 migrations are not applied: run `manage.py migrate`"
     )
+
+
+def test_readyz_tells_of_a_refused_policy_and_stays_200(client, db, broker):
+    tamper(ScoringPolicyFactory().version, threshold=0)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["policy"]["status"] == "failing"
+    assert "Version 2 of the scoring policy is refused" in answer.json()["policy"]["problem"]
 
 
 def test_metrics_show_jobs_by_state_the_last_age_and_the_queue(client, db, broker):

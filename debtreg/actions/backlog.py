@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from debtreg import frames, plans
+from debtreg import frames, plans, versions
 from debtreg.actions import audit, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
@@ -22,7 +22,6 @@ from debtreg.models import (
     EntryState,
     Iteration,
     IterationState,
-    ScoringPolicy,
     Team,
     User,
 )
@@ -72,7 +71,7 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
         repair_days=days,
         roi=roi,
         marginal_roi=roi,
-        policy_version=ScoringPolicy.objects.get(is_active=True).version,
+        policy_version=versions.in_force().version,
         promoted_by=by,
         pinned=True,
         reason=f"Promoted by {by.display_name if by else 'a job'}.",
@@ -218,7 +217,7 @@ def follow(item: DebtItem) -> None:
                 repair_days=days,
                 roi=roi,
                 marginal_roi=roi,
-                policy_version=ScoringPolicy.objects.get(is_active=True).version,
+                policy_version=versions.in_force().version,
                 reason="Pinned: promoted whatever its ROI.",
             )
         return

@@ -16,7 +16,7 @@ from django.utils import timezone
 from debtreg import bulk, formulas, frames, plans, republish, tracing
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
-from debtreg.models import JobState, ScoringPolicy, ScoringRun, User
+from debtreg.models import JobState, ScoringRun, User
 
 log = structlog.get_logger(__name__)
 
@@ -211,7 +211,3 @@ def explain(*, pk: int) -> dict[str, Any]:
         "key": f"DEBT-{pk}",
         **formulas.describe(items, frames.read_impacts("i.item_id = %s", [pk]), catalog),
     }
-
-
-def active_policy() -> ScoringPolicy:
-    return ScoringPolicy.objects.get(is_active=True)

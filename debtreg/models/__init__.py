@@ -25,7 +25,7 @@ from .imports import (
     UploadChunk,
 )
 from .job import Job, JobState
-from .policy import ScoringPolicy
+from .policy import PolicyActivation, ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
 from .scenario import FailureScenario, MemberRole, ScenarioMember
 from .score import (
@@ -84,6 +84,7 @@ __all__ = [
     "LedgerSource",
     "MemberRole",
     "Operator",
+    "PolicyActivation",
     "Prerequisite",
     "Price",
     "Priority",

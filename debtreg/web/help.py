@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from debtreg.actions import scores
+from debtreg import versions
 from debtreg.web import words
 from debtreg.web.requests import PageRequest
 
@@ -15,4 +15,4 @@ from debtreg.web.requests import PageRequest
 @login_required
 @require_safe
 def index(request: PageRequest) -> HttpResponse:
-    return render(request, "help.html", {"kinds": words.KINDS, "policy": scores.active_policy()})
+    return render(request, "help.html", {"kinds": words.KINDS, "standing": versions.standing()})

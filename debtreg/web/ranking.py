@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from debtreg import keyset
-from debtreg.actions import scores
+from debtreg import keyset, versions
 from debtreg.models import (
     BacklogEntry,
     JobState,
@@ -156,7 +155,7 @@ def ranking(request: PageRequest) -> HttpResponse:
     )
     scope = {name: chosen.get(name) for name in ("team", "service")}
     form.show_choices(facets)
-    policy = scores.active_policy()
+    standing = versions.standing()
     response = render(
         request,
         "debt/ranking.html",
@@ -175,7 +174,8 @@ def ranking(request: PageRequest) -> HttpResponse:
             "in_backlog": BacklogEntry.objects.active()
             .filter(**{f"{name}_id": pk for name, pk in [("team", scope["team"])] if pk})
             .count(),
-            "threshold": policy.payload["threshold"],
+            "standing": standing,
+            "threshold": standing.threshold,
             "last_run": ScoringRun.objects.filter(state=JobState.DONE).first(),
             "team": form.teams.get(form.cleaned_data.get("team", "")),
         },

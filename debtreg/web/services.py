@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from debtreg.actions import rights, scores
+from debtreg.actions import rights
 from debtreg.models import Dependency, Guarantee, Price, Score, Service
 from debtreg.web.facets import Facets
 from debtreg.web.forms import ServiceForm
@@ -55,7 +55,6 @@ def detail(request: PageRequest, slug: str) -> HttpResponse:
             ),
             "debts": debts.select_related("item")[:MOST_DEBTS],
             "totals": Facets.read().totals({"service": service.pk}),
-            "threshold": scores.active_policy().payload["threshold"],
         },
     )
 

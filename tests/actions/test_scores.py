@@ -15,13 +15,19 @@ from debtreg.models import (
     RankMark,
     Score,
     ScoreChange,
-    ScoringPolicy,
     ScoringRun,
     Service,
     Team,
 )
 from tests import portfolio
-from tests.factories import DebtItemFactory, PriceFactory, ScoringRunFactory, stated, toil
+from tests.factories import (
+    DebtItemFactory,
+    PriceFactory,
+    ScoringPolicyFactory,
+    ScoringRunFactory,
+    stated,
+    toil,
+)
 
 
 def versions():
@@ -261,10 +267,7 @@ def test_another_weight_is_a_change_of_weight(run, how):
 def test_another_policy_is_a_change_of_policy(run):
     portfolio.build()
     run()
-    old = ScoringPolicy.objects.get()
-    payload = old.payload | {"weights": old.payload["weights"] | {"latency": 2.0}}
-    ScoringPolicy.objects.update(is_active=False)
-    ScoringPolicy.objects.create(version=2, payload=payload, is_active=True)
+    ScoringPolicyFactory(weights={"latency": 2.0})
     row = run()
     assert history() == [("latency", "policy", 4.05, 8.1)]
     assert (row.policy_id, row.changed) == (2, 22)

@@ -175,9 +175,9 @@ def test_the_database_refuses_a_second_one(db, make):
         insert_copy(row)
 
 
-def test_one_policy_is_active(db):
-    with pytest.raises(IntegrityError), transaction.atomic():
-        ScoringPolicy.objects.create(version=2, payload={}, is_active=True)
+def test_no_version_of_the_policy_is_without_a_signature(db):
+    with pytest.raises(IntegrityError, match="policy_signed"), transaction.atomic():
+        ScoringPolicy.objects.update(signature="")
 
 
 def test_nothing_depends_on_itself(db):
