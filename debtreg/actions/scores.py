@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, formulas, frames, plans, republish, tracing
+from debtreg import bulk, formulas, frames, plans, republish, tracing, versions
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
-from debtreg.models import JobState, ScoringRun, User
+from debtreg.models import JobState, ScoringPolicy, ScoringRun, User
 
 log = structlog.get_logger(__name__)
 
@@ -125,17 +126,7 @@ class _Run:
             bulk.analyze(frames.SCORES)
 
     def score(self) -> pd.DataFrame:
-        """Read and score chunk by chunk, all from one state of the database."""
-        parts = []
-        with closing(frames.chunks()) as chunks:
-            for chunk in chunks:
-                self.pulse.report("scoring", chunk.number, chunk.total)
-                self.catalog = chunk.catalog
-                parts.append(chunk.score())
-        if not parts:
-            self.catalog = frames.Catalog.read()
-        frame = pd.concat(parts, ignore_index=True) if parts else frames.empty(self.catalog)
-        frames.add_priority(frame, self.catalog)
+        ((self.catalog, frame),) = portfolio(self.pulse.report)
         frames.add_fingerprint(frame)
         return frame
 
@@ -145,6 +136,41 @@ class _Run:
             return work()
         finally:
             self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def portfolio(
+    report: Callable[[str, int, int], None], *others: ScoringPolicy
+) -> list[tuple[frames.Catalog, pd.DataFrame]]:
+    """Score all open items chunk by chunk, from one state of the database; publishes nothing.
+
+    report : takes stage, done and total
+    others : versions of the policy to score under as well
+
+    Returns the catalog and the scored frame under the policy in force, then under each other one.
+    Raises PolicyRefused.
+    """
+    policies = [versions.read(version) for version in others]
+    catalogs: list[frames.Catalog] = []
+    parts: list[list[pd.DataFrame]] = [[] for _ in (None, *others)]
+    with closing(frames.chunks()) as chunks:
+        for chunk in chunks:
+            report("scoring", chunk.number, chunk.total)
+            catalogs = _under(chunk.catalog, policies)
+            for catalog, scored in zip(catalogs, parts, strict=True):
+                scored.append(replace(chunk, catalog=catalog).score())
+    found = []
+    for catalog, scored in zip(
+        catalogs or _under(frames.Catalog.read(), policies), parts, strict=True
+    ):
+        frame = pd.concat(scored, ignore_index=True) if scored else frames.empty(catalog)
+        scored.clear()
+        frames.add_priority(frame, catalog)
+        found.append((catalog, frame))
+    return found
+
+
+def _under(catalog: frames.Catalog, policies: Sequence[Any]) -> list[frames.Catalog]:
+    return [catalog, *(replace(catalog, policy=policy) for policy in policies)]
 
 
 def _without_newer(frame: pd.DataFrame) -> pd.DataFrame:
