@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.utils.http import parse_etags
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -15,9 +14,9 @@ from rest_framework.response import Response
 
 from debtreg.actions import debt, scores
 from debtreg.api.decisions import Decisions
-from debtreg.api.errors import PreconditionFailed
+from debtreg.api.etags import has_if_match
 from debtreg.api.explain import ExplanationSerializer
-from debtreg.api.items import NOTHING_SAID, etag
+from debtreg.api.items import NOTHING_SAID
 from debtreg.api.pages import SlugFilter
 from debtreg.models import DebtItem, DebtStatus, Service, Team, pk_of
 
@@ -71,7 +70,7 @@ class DebtViewSet(Decisions):
 
     def change(self, request: Request, *, partial: bool) -> Response:
         item = DebtItem.objects.get(pk=self.pk)
-        if_match = _check_etag(request, item)
+        if_match = has_if_match(request, item.key, item.revision)
         sent = self.get_serializer(item, data=request.data, partial=partial)
         sent.is_valid(raise_exception=True)
         values = dict(sent.validated_data)
@@ -90,17 +89,3 @@ class DebtViewSet(Decisions):
     def explain(self, request: Request, key: str) -> Response:
         """The formula of the score with its numbers put in, from what is stored now."""
         return Response(scores.explain(pk=self.pk))
-
-
-def _check_etag(request: Request, item: DebtItem) -> bool:
-    """True if the caller names in If-Match the revision that is there, False without one."""
-    header = request.headers.get("If-Match")
-    if header is None or header.strip() == "*":
-        return False
-    if etag(item.revision) not in parse_etags(header):
-        raise PreconditionFailed(
-            f"{item.key} has changed since you read it: it is at revision {item.revision},"
-            f" you have {header[:80]}.",
-            hint="Read it again and repeat your change.",
-        )
-    return True

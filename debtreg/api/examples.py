@@ -67,6 +67,15 @@ DEBT = {
     "tags": ["refunds"],
     "external_ref": "scanner:refunds:17",
 }
+SCENARIO = {
+    "name": "Refund avalanche",
+    "description": "A slow bank holds all connections, and the retries take the gateway along.",
+    "trigger_rate": "1.5",
+    "loss": {"low": "60000", "likely": "90000", "high": "180000"},
+    "grade": "inferred",
+    "source": "Review of the incident in March",
+    "members": [{"debt": "DEBT-1", "role": "gate", "effectiveness": "0.8"}],
+}
 BULK = {"items": [DEBT, {"external_ref": "scanner:refunds:18", "title": "No retry"}]}
 ITERATION = {
     "team": "payments",

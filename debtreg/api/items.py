@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from debtreg.api import examples
 from debtreg.api.base import NounViewSet, StrictSerializer
+from debtreg.api.etags import etag
 from debtreg.api.fields import Choice, Key, Number, Slug, Text
 from debtreg.api.impacts import MOST_IMPACTS, Effort, ImpactSerializer
 from debtreg.api.scores import ScoreSerializer, item_pk
@@ -246,7 +247,3 @@ class ItemViewSet(ItemListViewSet):
         if code == status.HTTP_201_CREATED:
             headers["Location"] = self.reverse_action("detail", kwargs={"key": item.key})
         return Response(data, status=code, headers=headers)
-
-
-def etag(revision: int) -> str:
-    return f'"{revision}"'

@@ -157,7 +157,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if method == "post":
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
         wrong.add(404)
-    if method in ("put", "patch") and path.endswith("/debts/{key}/"):
+    if method in ("put", "patch") and path.endswith(("/debts/{key}/", "/scenarios/{id}/")):
         parameters.append({"$ref": "#/components/parameters/IfMatch"})
         wrong.add(412)
     for status in sorted(wrong):

@@ -18,6 +18,7 @@ from debtreg.api.plan import PlanView
 from debtreg.api.prices import PriceViewSet
 from debtreg.api.ranking import RankingViewSet
 from debtreg.api.runs import RunViewSet
+from debtreg.api.scenarios import ScenarioViewSet
 from debtreg.api.scores import HistoryViewSet
 from debtreg.api.services import ServiceViewSet
 from debtreg.api.teams import TeamViewSet
@@ -30,6 +31,7 @@ for prefix, viewset in (
     ("prices", PriceViewSet),
     ("contracts", ContractViewSet),
     ("debts", DebtViewSet),
+    ("scenarios", ScenarioViewSet),
     ("ranking", RankingViewSet),
     ("scoring-runs", RunViewSet),
     ("iterations", IterationViewSet),

@@ -27,7 +27,7 @@ from .imports import (
 from .job import Job, JobState
 from .policy import PolicyActivation, ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
-from .scenario import FailureScenario, MemberRole, ScenarioMember
+from .scenario import MOST_MEMBERS, FailureScenario, MemberRole, ScenarioMember
 from .score import (
     NEEDS_ESTIMATE_SORT,
     UNPRICED_SORT,
@@ -49,6 +49,7 @@ __all__ = [
     "DAY_RATE",
     "FACTORS",
     "IMPACT_POINTS",
+    "MOST_MEMBERS",
     "NEEDS_ESTIMATE_SORT",
     "POINTS",
     "PRICE_KINDS",

@@ -12,6 +12,9 @@ from .estimate import order_constraint, within
 from .price import AMOUNT_LIMIT, Grade
 from .words import known_words
 
+# Scoring is exact for so many members, and nobody has thought through more of them.
+MOST_MEMBERS = 200
+
 
 def loss_point(help_text: str) -> models.DecimalField[Any, Any]:
     return models.DecimalField(

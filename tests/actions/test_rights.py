@@ -2,13 +2,14 @@
 
 import pytest
 
-from debtreg.actions import backlog, catalog, debt, rights, scores, users
+from debtreg.actions import backlog, catalog, debt, rights, scenarios, scores, users
 from debtreg.errors import NotAllowed, NotFound
 from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Role, ScoringRun
 from tests.factories import (
     DebtItemFactory,
     IterationFactory,
     PriceFactory,
+    ScenarioMemberFactory,
     ServiceFactory,
     TeamFactory,
     UserFactory,
@@ -28,6 +29,7 @@ TABLE = {
     "debt.decide": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
     "iteration.change": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
     "catalog.change": ({SRE, ADMIN},) * 3,
+    "scenario.change": ({SRE, ADMIN},) * 3,
     "ledger.import": ({MEMBER, OWNER, SRE, ADMIN},) * 3,
     "run.start": ({OWNER, SRE, ADMIN},) * 3,
     "everything": ({ADMIN},) * 3,
@@ -83,6 +85,7 @@ def things(db):
         "team": team,
         "iteration": IterationFactory(team=team),
         "entry": BacklogEntry.objects.get(),
+        "scenario": ScenarioMemberFactory(item=item).scenario,
         "people": {
             "own": {role: UserFactory(role=role, teams=[team]) for role in Role.values},
             "other": {role: UserFactory(role=role, teams=[other]) for role in Role.values},
@@ -137,6 +140,20 @@ ACTIONS = {
     "cancel": (
         lambda t, by: scores.cancel_run(run_id=scores.queue_run(by=None).pk, by=by),
         "run.start",
+    ),
+    "scenario": (
+        lambda t, by: scenarios.create(
+            fields={"name": "new"}, members=[{"item_id": t["item"].pk, "role": "gate"}], by=by
+        ),
+        "scenario.change",
+    ),
+    "change a scenario": (
+        lambda t, by: scenarios.update(pk=t["scenario"].pk, fields={"name": "x"}, by=by),
+        "scenario.change",
+    ),
+    "remove a scenario": (
+        lambda t, by: scenarios.remove(pk=t["scenario"].pk, by=by),
+        "scenario.change",
     ),
     "load": (lambda t, by: catalog.load(document={}, by=by), "catalog.change"),
 }

@@ -53,7 +53,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("debts/{key}/explain", "debts/{key}/history", "debts/{key}/promote"),
         *("debts/{key}/veto", "debts/{key}/pin", "debts/{key}/accept", "debts/bulk", "ranking"),
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
-        *("imports/{id}/commit", "calculators/roi"),
+        *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
     ):
         assert f"/api/v1/{path}/" in document["paths"], path
 
@@ -145,6 +145,7 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("debts/", examples.DEBT),
         ("debts/bulk/", examples.BULK),
         ("iterations/", examples.ITERATION),
+        ("scenarios/", examples.SCENARIO),
         ("calculators/roi/", examples.ROI),
         ("debts/{key}/veto/", examples.DECISION),
     ],
@@ -152,6 +153,8 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
 def test_the_examples_work_as_they_stand(api, path, body):
     assert api.post("/api/v1/teams/", examples.TEAM).status_code == 201
     key = api.post("/api/v1/debts/", {"title": "A debt"}).json()["key"]
+    if path == "scenarios/":
+        body = {**body, "members": [{**body["members"][0], "debt": key}]}
 
     answer = api.post(f"/api/v1/{path.format(key=key)}", body)
 

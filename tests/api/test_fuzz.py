@@ -26,6 +26,7 @@ from debtreg.models import (
 )
 from debtreg.wsgi import application
 from tests.api.test_document import DOCUMENT
+from tests.factories import ScenarioMemberFactory
 
 # FUZZ_EXAMPLES=100 goes deeper, and tries every bound of every field as well.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
@@ -56,6 +57,7 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
         "imports": {"id": LedgerImport.objects.create(source=source, filename="a.csv").pk},
         "iterations": {"id": iteration.pk},
         "prices": {"id": Price.objects.get(kind="toil").pk},
+        "scenarios": {"id": ScenarioMemberFactory(item_id=item["key"][5:]).scenario_id},
         "scoring-runs": {"id": ScoringRun.objects.create().pk},
         "services": {"slug": checkout.slug},
         "teams": {"slug": payments.slug},

@@ -1,0 +1,185 @@
+"""What failure scenarios lose a year, and what each member is to them. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from django.db.models import F, OuterRef, Subquery
+
+import scoring
+from debtreg.models import (
+    POINTS,
+    BacklogEntry,
+    DebtItem,
+    DebtStatus,
+    EntryState,
+    FailureScenario,
+    MemberRole,
+    ScenarioMember,
+    points,
+)
+
+PLANNED = ("promoted", "started")
+_MEMBER = ["scenario_id", "item_id"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one member is to its scenario. Money is currency / year; unknown is None.
+
+    A member that is repaired has no part any more: all its numbers are None.
+    """
+
+    item_id: int
+    state: str  # open, accepted, promoted, started, repaired
+    share: float | None = None  # Shapley: those of all open members add up to the loss
+    removal_value: float | None = None  # if this debt alone were gone
+    saving: float | None = None  # if it alone were repaired: effectiveness x removal_value
+    marginal_value: float | None = None  # of its repair, once all that is planned is done
+    repair_cost: float | None = None  # currency
+    marginal_roi: float | None = None  # of the debt as a whole, not of its part here
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a scenario loses as things are, and once all that is planned is done."""
+
+    an_event: float | None
+    a_year: float | None
+    once_planned: float | None
+    parts: dict[int, Part] = field(default_factory=dict)
+
+    @property
+    def open_members(self) -> int:
+        return sum(part.state != "repaired" for part in self.parts.values())
+
+    @property
+    def best(self) -> Part | None:
+        """The member whose repair alone saves most; None where nobody's saves anything."""
+        saving = [part for part in self.parts.values() if part.saving]
+        return max(saving, key=lambda part: (part.saving, -part.item_id), default=None)
+
+
+def of(pks: Iterable[int]) -> dict[int, Loss]:
+    """These scenarios, in a fixed number of queries, whatever their number and size."""
+    wanted = set(pks)
+    # A debt's ROI counts what its repair saves in all of its scenarios.
+    items = ScenarioMember.objects.filter(scenario__in=wanted).values("item")
+    beside = ScenarioMember.objects.filter(item__in=items).values_list("scenario_id", flat=True)
+    scenarios = _read(wanted | set(beside))
+    debts = _debts(scenarios.scenario_ids.tolist())
+    planned = debts.index[debts["state"].isin(PLANNED)]
+    found = _losses(scenarios, planned)
+    parts = _parts(scenarios, debts, planned)
+    names = [each.name for each in fields(Part)]
+    columns = (_known(parts[name]) for name in ("scenario_id", *names))
+    for scenario, *numbers in zip(*columns, strict=True):
+        found[scenario].parts[numbers[0]] = Part(*numbers)
+    return {pk: found[pk] for pk in wanted if pk in found}
+
+
+def _losses(scenarios: scoring.Scenarios, planned: Collection[int]) -> dict[int, Loss]:
+    now = scenarios.start()
+    is_planned = scenarios.members["item_id"].isin(planned)
+    then = np.where(is_planned, 1.0 - scenarios.effectiveness, now)
+    columns = (
+        _known(pd.Series(numbers))
+        for numbers in (
+            scoring.pert_mean(*scenarios.loss_points.T),
+            scenarios.values(now),
+            scenarios.values(then),
+        )
+    )
+    rows = (Loss(*numbers) for numbers in zip(*columns, strict=True))
+    return dict(zip(scenarios.scenario_ids.tolist(), rows, strict=True))
+
+
+def _parts(
+    scenarios: scoring.Scenarios, debts: pd.DataFrame, planned: Collection[int]
+) -> pd.DataFrame:
+    """One row per member with the fields of Part, and scenario_id."""
+    members = scenarios.members[["item_id"]].assign(
+        scenario_id=scenarios.scenario_ids[scenarios.scenario]
+    )
+    shares = scoring.attribute(scenarios)
+    shares["share"] = scoring.pert_mean(*(shares[f"loss_share_{point}"] for point in POINTS))
+    alone = scoring.removal_values(scenarios).rename(columns={"removal": "removal_value"})
+    given = scoring.marginal_values(scenarios, planned).rename(columns={"saving": "marginal_value"})
+    table = (
+        members.merge(shares[[*_MEMBER, "share", "effectiveness"]], how="left")
+        .merge(alone[[*_MEMBER, "removal_value", "saving"]], how="left")
+        .merge(given[[*_MEMBER, "marginal_value"]], how="left")
+        .join(debts, on="item_id")
+    )
+    # What its own impacts add to what it saves in scenarios.
+    counted = (table["effectiveness"] * table["share"]).groupby(table["item_id"]).sum()
+    own = debts["weighted_benefit"] - counted
+    marginal = table.groupby("item_id")["marginal_value"].sum(min_count=1)
+    roi = pd.DataFrame({"own": own, "marginal": marginal}).sum(axis=1, min_count=1)
+    roi /= debts["repair_cost"].where(debts["repair_cost"] > 0)
+    table["marginal_roi"] = table["item_id"].map(roi).where(table["state"] != "repaired")
+    table["repair_cost"] = table["repair_cost"].where(table["state"] != "repaired")
+    return table
+
+
+def _known(column: pd.Series[Any]) -> list[Any]:
+    """The values of a column, unknown ones as None."""
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _debts(pks: Collection[int]) -> pd.DataFrame:
+    """The members of these scenarios by item id: state, and what is published of their scores."""
+    items = ScenarioMember.objects.filter(scenario__in=pks).values("item")
+    entry = BacklogEntry.objects.active().filter(item=OuterRef("pk")).values("state")
+    rows = (
+        DebtItem.objects.filter(pk__in=items)
+        .annotate(entry=Subquery(entry), benefit=F("score__weighted_benefit"))
+        .values_list("pk", "status", "entry", "benefit", "score__repair_cost")
+    )
+    columns = ["item_id", "status", "entry", "weighted_benefit", "repair_cost"]
+    table = pd.DataFrame(rows, columns=columns).set_index("item_id")
+    for name in ("weighted_benefit", "repair_cost"):
+        table[name] = table[name].astype("float64")
+    status = table["status"]
+    table["state"] = np.select(
+        [
+            status == DebtStatus.DONE,
+            (status == DebtStatus.DOING) | (table["entry"] == EntryState.STARTED),
+            table["entry"].notna(),
+            status == DebtStatus.ACCEPTED,
+        ],
+        ["repaired", "started", "promoted", "accepted"],
+        "open",
+    )
+    return table[["state", "weighted_benefit", "repair_cost"]]
+
+
+def _read(pks: Collection[int]) -> scoring.Scenarios:
+    scenarios = FailureScenario.objects.filter(pk__in=pks).values(
+        "trigger_rate", *points("loss"), scenario_id=F("pk")
+    )
+    members = ScenarioMember.objects.filter(scenario__in=pks).values(
+        *("scenario_id", "item_id", "role", "group", "probability", "effectiveness"),
+        status=F("item__status"),
+    )
+    groups: dict[str, int] = {}
+    rows = [
+        {
+            **member,
+            "role": MemberRole.values.index(member["role"]),
+            "group": groups.setdefault(member["group"], len(groups)),
+            "repaired": member["status"] == DebtStatus.DONE,
+        }
+        for member in members
+    ]
+    return scoring.Scenarios.of(
+        scoring.make_frame(scoring.SCENARIO_COLUMNS, scenarios),
+        scoring.make_frame(scoring.MEMBER_COLUMNS, rows),
+    )
