@@ -7,6 +7,7 @@ from .budget import (
     calculate_burn_rate,
     check_threshold,
     error_budget,
+    max_burn_rate,
     month_hours,
     redundant_availability,
     remaining_ratio,
@@ -14,6 +15,7 @@ from .budget import (
     serial_availability,
 )
 from .calculator import calculate_roi
+from .clauses import Credits, Deduction, Target, parse_clause, parse_target
 from .columns import (
     CANDIDATE_COLUMNS,
     CONFIDENCES,
@@ -42,7 +44,7 @@ from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
 from .explanation import guessed_shares, sensitivities
 from .inversion import calculate_breaker, calculate_inversion
-from .penalty import Credits, Deduction, Target, calculate_penalty, parse_clause, parse_target
+from .penalty import calculate_penalty
 from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
 from .plan import PLACES, Plan, assign, half_days
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
@@ -121,6 +123,7 @@ __all__ = [
     "iteration_reasons",
     "make_frame",
     "marginal_values",
+    "max_burn_rate",
     "month_hours",
     "parse_clause",
     "parse_target",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .decimals import as_decimal, as_positive, check_keys, plain, step
+from .answers import finding, gaps, if_known, shown, step
+from .decimals import as_decimal, as_positive, check_keys, exact, plain
 from .errors import ScoringError
 
 SECONDS_PER_DAY = 86_400
@@ -44,6 +45,13 @@ def error_budget(objective: Decimal, amount: Decimal) -> Decimal:
     return (1 - objective) * amount
 
 
+def budget_ratio(objective: Decimal) -> Decimal:
+    """Give the budget as a part of everything, 1 - T. An objective of 1 leaves none: refused."""
+    if not 0 <= objective < 1:
+        raise ScoringError("objective", f"is {plain(objective)}", bound="from 0, below 1")
+    return 1 - objective
+
+
 def burn_rate(error_ratio: Decimal | None, objective: Decimal) -> Decimal | None:
     """Give how many times faster than allowed the budget burns: e / (1 - T). No data is None.
 
@@ -52,7 +60,7 @@ def burn_rate(error_ratio: Decimal | None, objective: Decimal) -> Decimal | None
     >>> burn_rate(Decimal("0.0144"), Decimal("0.999"))
     Decimal('14.4')
     """
-    return None if error_ratio is None else error_ratio / (1 - objective)
+    return None if error_ratio is None else error_ratio / budget_ratio(objective)
 
 
 def remaining_ratio(sli: Decimal | None, objective: Decimal) -> Decimal | None:
@@ -63,7 +71,7 @@ def remaining_ratio(sli: Decimal | None, objective: Decimal) -> Decimal | None:
     >>> remaining_ratio(Decimal("0.998"), Decimal("0.999"))
     Decimal('-1')
     """
-    return None if sli is None else (sli - objective) / (1 - objective)
+    return None if sli is None else (sli - objective) / budget_ratio(objective)
 
 
 def seconds_to_exhaustion(
@@ -126,6 +134,17 @@ def alert_windows(days: Decimal) -> list[AlertWindow]:
     ]
 
 
+def max_burn_rate(objective: Decimal) -> Decimal:
+    """Give the burn rate of a total failure, 1 / (1 - T): nothing burns faster.
+
+    Examples
+    --------
+    >>> max_burn_rate(Decimal("0.999"))
+    Decimal('1E+3')
+    """
+    return 1 / budget_ratio(objective)
+
+
 def check_threshold(threshold: Decimal, objective: Decimal) -> str | None:
     """Refuse a threshold that can never fire, and warn of one that always may.
 
@@ -136,7 +155,7 @@ def check_threshold(threshold: Decimal, objective: Decimal) -> str | None:
     >>> check_threshold(Decimal("0.9"), Decimal("0.999"))
     'A threshold below 1 fires while the budget still lasts for the whole period.'
     """
-    most = 1 / (1 - objective)
+    most = max_burn_rate(objective)
     if threshold >= most:
         raise ScoringError(
             "threshold",
@@ -201,19 +220,59 @@ def as_objective(value: object, field: str) -> Decimal:
     return percent / 100
 
 
+def objective_of(given: Mapping[str, Any], field: str) -> Decimal | None:
+    """Read the objective of a body as a ratio; None where it is not known."""
+    value = given.get(field)
+    return None if value is None else as_objective(value, field)
+
+
+def period_of(given: Mapping[str, Any]) -> Decimal | None:
+    """Read the period of a body in seconds; None where it is not known."""
+    days = given.get("period_days")
+    if days is None:
+        return None
+    return as_positive(days, "period_days", low="0.01", high=36600, unit="days") * SECONDS_PER_DAY
+
+
+def unit_findings(objective: Decimal | None, field: str) -> list[dict[str, str]]:
+    """Warn of an objective that looks like a ratio: 0.999 where 99.9 is meant."""
+    if objective is None or not 0 < objective <= Decimal("0.01"):
+        return []
+    percent = plain(objective * 100)
+    return [
+        finding(
+            "unit",
+            "warn",
+            f"{field} is taken as {percent} %. Is a ratio meant? It is "
+            f"{plain(objective * 10000)} in percent.",
+        )
+    ]
+
+
+_BURN_FIELDS = ("objective_percent", "good", "total", "window_seconds", "period_days")
+
+
+@exact
 def calculate_burn_rate(body: Mapping[str, Any]) -> dict[str, Any]:
     """Answer the burn-rate calculator.
 
     Parameters
     ----------
-    body : {objective_percent, good, total, window_seconds, period_days, remaining_percent}; of
-        the last 100 is assumed: a full budget
+    body : {objective_percent, good and total (events), window_seconds, period_days,
+        remaining_percent (of the budget when the window ends, may be negative; 100 if left out),
+        threshold (of an alert, a burn rate)}; null is not known
 
     Returns
     -------
     error_ratio, burn_rate, budget_consumed_percent (of the period's budget, in this window) and
-    seconds_to_exhaustion (None if it never is) as texts; all None when total is 0, as no data is
-    not a burn rate of 0. Beside them the inputs, the assumptions and the steps.
+    seconds_to_exhaustion as texts. All are None when total is 0, as no data is not a burn rate of
+    0; seconds_to_exhaustion is "Infinity" while nothing burns, and 0 once nothing is left.
+    Beside them max_burn_rate (of a total failure), alert_windows (for this period), findings,
+    inputs, assumptions and steps.
+
+    Raises
+    ------
+    ScoringError : names the field; a threshold from max_burn_rate on can never fire.
 
     Examples
     --------
@@ -222,57 +281,137 @@ def calculate_burn_rate(body: Mapping[str, Any]) -> dict[str, Any]:
     >>> found["burn_rate"], found["budget_consumed_percent"], found["seconds_to_exhaustion"]
     ('14.4', '2', '180000')
     """
-    fields = {"objective_percent", "good", "total", "window_seconds", "period_days"}
-    given = check_keys(body, "", fields | {"remaining_percent"})
-    objective = as_objective(given.get("objective_percent"), "objective_percent")
-    total = as_decimal(given.get("total"), "total", low=0, high="1e18", unit="events")
-    good = as_decimal(given.get("good"), "good", low=0, high="1e18", unit="events")
-    window = as_positive(given.get("window_seconds"), "window_seconds", high="1e9", unit="s")
-    period = as_positive(given.get("period_days"), "period_days", high=36600, unit="days")
-    period *= SECONDS_PER_DAY
-    remaining = as_decimal(given.get("remaining_percent", 100), "remaining_percent", high=100) / 100
-    if good > total:
+    allowed = {*_BURN_FIELDS, "remaining_percent", "threshold"}
+    given: dict[str, Any] = {"remaining_percent": 100}
+    given |= check_keys(body, "", allowed, needed=_BURN_FIELDS)
+    objective = objective_of(given, "objective_percent")
+    good, total = (_events(given[name], name) for name in ("good", "total"))
+    if good is not None and total is not None and good > total:
         raise ScoringError("good", f"is {plain(good)}", bound=f"at most the total, {plain(total)}")
-    assumptions = [
-        f"{plain(remaining * 100)} % of the period's budget is left when the window ends.",
-        "The burn goes on as in the window.",
-    ]
-    answer: dict[str, Any] = {
-        "error_ratio": None,
-        "burn_rate": None,
-        "budget_consumed_percent": None,
-        "seconds_to_exhaustion": None,
+    window = given["window_seconds"]
+    if window is not None:
+        window = as_positive(window, "window_seconds", low="0.001", high="1e9", unit="s")
+    period = period_of(given)
+    remaining = given["remaining_percent"]
+    if remaining is not None:
+        remaining = as_decimal(remaining, "remaining_percent", low="-1e9", high=100, unit="%") / 100
+
+    errors = None
+    if good is not None and total:
+        errors = (total - good) / total
+    burn = if_known(burn_rate, errors, objective)
+    consumed = if_known(lambda burn, window, period: burn * window / period, burn, window, period)
+    lasts = if_known(seconds_to_exhaustion, remaining, period, burn)
+    return {
+        "error_ratio": plain(errors),
+        "burn_rate": plain(burn),
+        "budget_consumed_percent": plain(if_known(lambda part: part * 100, consumed)),
+        "seconds_to_exhaustion": plain(lasts),
+        "max_burn_rate": plain(if_known(max_burn_rate, objective)),
+        "alert_windows": _alerts(objective, period, burn),
+        "findings": [
+            *unit_findings(objective, "objective_percent"),
+            *gaps(given, (*_BURN_FIELDS, "remaining_percent")),
+            *_burn_findings(total, burn, remaining),
+            *_threshold_findings(given.get("threshold"), objective, burn),
+        ],
         "inputs": given,
-        "assumptions": assumptions,
-        "steps": [],
+        "assumptions": [
+            f"{shown(if_known(lambda part: part * 100, remaining))} % of the period's budget is "
+            "left when the window ends, and it burns on as in the window.",
+            "The error ratio is bad events by all events, not a mean of time slices.",
+        ],
+        "steps": [
+            step(
+                "error_ratio",
+                "(total − good) / total",
+                f"({shown(total)} − {shown(good)}) / {shown(total)}",
+                errors,
+                "",
+            ),
+            step(
+                "burn_rate",
+                "error ratio / (1 − objective)",
+                f"{shown(errors)} / (1 − {shown(objective, 40)})",
+                burn,
+                "",
+            ),
+            step(
+                "budget_consumed_percent",
+                "burn rate × window / period",
+                f"{shown(burn)} × {shown(window)} s / {shown(period)} s",
+                if_known(lambda part: part * 100, consumed),
+                "%",
+            ),
+            step(
+                "seconds_to_exhaustion",
+                "remaining budget × period / burn rate",
+                f"{shown(remaining)} × {shown(period)} s / {shown(burn)}",
+                lasts,
+                "s",
+            ),
+        ],
     }
-    if not total:
-        assumptions.append("No events are no data: nothing is known about the burn.")
-        return answer
-    errors = (total - good) / total
-    burn = errors / (1 - objective)
-    consumed = burn * window / period
-    lasts = seconds_to_exhaustion(remaining, period, burn)
-    answer["error_ratio"] = plain(errors)
-    answer["burn_rate"] = plain(burn)
-    answer["budget_consumed_percent"] = plain(consumed * 100)
-    if lasts is not None and lasts.is_finite():
-        answer["seconds_to_exhaustion"] = plain(lasts)
-    else:
-        assumptions.append("Nothing burns, so the budget is never exhausted.")
-    budget = plain(1 - objective)
-    answer["steps"] = [
-        step("error_ratio", f"({plain(total)} - {plain(good)}) / {plain(total)}", errors),
-        step("burn_rate", f"{plain(errors)} / {budget}", burn),
-        step(
-            "budget_consumed_percent",
-            f"{plain(burn)} × {plain(window)} s / {plain(period)} s × 100",
-            consumed * 100,
-        ),
-        step(
-            "seconds_to_exhaustion",
-            f"{plain(remaining)} × {plain(period)} s / {plain(burn)}",
-            lasts if lasts is not None and lasts.is_finite() else None,
-        ),
+
+
+def _events(value: object, field: str) -> Decimal | None:
+    return None if value is None else as_decimal(value, field, low=0, high="1e15", unit="events")
+
+
+def _alerts(
+    objective: Decimal | None, period: Decimal | None, burn: Decimal | None
+) -> list[dict[str, Any]]:
+    """The four alert windows of the period, each with whether it fires while this burn lasts."""
+    if period is None:
+        return []
+    most = if_known(max_burn_rate, objective)
+    return [
+        {
+            "severity": window.severity,
+            "long_seconds": window.long_seconds,
+            "short_seconds": window.short_seconds,
+            "consumed_percent": plain(window.consumed * 100),
+            "threshold": plain(window.threshold),
+            "reachable": None if most is None else window.threshold < most,
+            "fires": window.fires(burn, burn),
+        }
+        for window in alert_windows(period / SECONDS_PER_DAY)
     ]
-    return answer
+
+
+def _burn_findings(
+    total: Decimal | None, burn: Decimal | None, remaining: Decimal | None
+) -> list[dict[str, str]]:
+    found = []
+    if total == 0:
+        found.append(
+            finding("data", "gap", "No events are no data: nothing is known about the burn.")
+        )
+    elif burn is not None and burn > 1:
+        message = f"The budget burns {plain(burn, 6)} times as fast as it may."
+        found.append(finding("burn", "warn", message, f"{plain(burn)} > 1"))
+    elif burn is not None:
+        message = "At this rate the budget lasts for the whole period."
+        found.append(finding("burn", "pass", message, f"{plain(burn)} ≤ 1"))
+    if remaining is not None and remaining <= 0:
+        message = f"Nothing is left of the budget: {plain(remaining * 100)} %."
+        found.append(finding("budget", "fail", message))
+    return found
+
+
+def _threshold_findings(
+    value: object, objective: Decimal | None, burn: Decimal | None
+) -> list[dict[str, str]]:
+    """Whether an alert at this threshold would fire; raises ScoringError if it never can."""
+    if value is None:
+        return []
+    threshold = as_positive(value, "threshold", high="1e9")
+    warning = if_known(check_threshold, threshold, objective)
+    found = [finding("threshold", "warn", warning)] if warning else []
+    if burn is not None and burn > threshold:
+        message = f"An alert above {plain(threshold)} fires while this burn rate lasts."
+        found.append(finding("alert", "warn", message, f"{plain(burn)} > {plain(threshold)}"))
+    elif burn is not None:
+        message = f"An alert above {plain(threshold)} does not fire."
+        found.append(finding("alert", "pass", message, f"{plain(burn)} ≤ {plain(threshold)}"))
+    return found

@@ -12,8 +12,19 @@ CASES = json.loads((Path(__file__).parents[1] / "data/vectors/penalty.json").rea
 BODY = CASES[3]["input"]
 
 
+POINTS = {"target": "≥99.95%", "clause": "每低于目标0.01个百分点,扣减SLO预算5%"}
+
+
 def deducted(measured, **changes):
     return calculate_penalty({**BODY, "measured": measured, **changes})
+
+
+def findings(found):
+    return {each["check"]: each for each in found["findings"]}
+
+
+def without(body, *names):
+    return {name: value for name, value in body.items() if name not in names}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[str(case["input"]["measured"]) for case in CASES])
@@ -26,32 +37,67 @@ def test_every_penalty_vector_holds(case):
             assert found[name] == value, name
 
 
-def test_the_cap_holds_and_the_rest_is_reported():
-    found = deducted("620ms")
-    assert (found["steps"], found["deduct_percent"], found["uncapped_percent"]) == (
-        32,
-        "100",
-        "160",
-    )
-    assert found["deducted_minutes"] == "43.2"
-    assert "60 % more would be due" in found["findings"][0]["message"]
+# Of 43.2 minutes (99.9 % of 30 days) and, as it is a p99, of 20,000 requests (1 % of 2 million).
+@pytest.mark.parametrize(
+    ("measured", "shortfall", "steps", "percent", "minutes", "requests", "ceil", "linear"),
+    [
+        ("287 ms", "0", 0, "0", "0", "0", "0", "0"),
+        ("300 ms", "0", 0, "0", "0", "0", "0", "0"),
+        ("309.999 ms", "9.999", 0, "0", "0", "0", "5", "4.9995"),
+        ("310 ms", "10", 1, "5", "2.16", "1000", "5", "5"),
+        ("0.3301s", "30.1", 3, "15", "6.48", "3000", "20", "15.05"),
+        ("337 ms", "37", 3, "15", "6.48", "3000", "20", "18.5"),
+        ("500 ms", "200", 20, "100", "43.2", "20000", "100", "100"),
+        ("620 ms", "320", 32, "100", "43.2", "20000", "100", "100"),
+        ("0.35 s", "50", 5, "25", "10.8", "5000", "25", "25"),
+    ],
+)
+def test_the_worked_table_holds(
+    measured, shortfall, steps, percent, minutes, requests, ceil, linear
+):
+    found = deducted(measured, target="p99 ≤ 300 ms")
+    assert (found["shortfall"], found["steps"]) == (shortfall, steps)
+    assert found["deduct_percent"] == percent
+    assert (found["deducted_minutes"], found["deducted_requests"]) == (minutes, requests)
+    assert found["known"] is True
+    clause = {"step": "10ms", "deduct_percent": 5}
+    assert deducted(measured, clause={**clause, "rounding": "ceil"})["deduct_percent"] == ceil
+    assert deducted(measured, clause={**clause, "rounding": "linear"})["deduct_percent"] == linear
 
 
 @pytest.mark.parametrize(
-    ("rounding", "measured", "percent"),
-    [
-        ("floor", "309.999ms", "0"),
-        ("ceil", "309.999ms", "5"),
-        ("linear", "309.999ms", "4.9995"),
-        ("ceil", "310ms", "5"),
-        ("linear", "337ms", "18.5"),
-        ("ceil", "337ms", "20"),
-        ("ceil", "300ms", "0"),
-    ],
+    ("rounding", "steps", "percent"),
+    [("floor", 3, "15"), ("ceil", 4, "20"), ("linear", "3.27", "16.35")],
 )
-def test_steps_are_completed_ones_unless_the_contract_says_otherwise(rounding, measured, percent):
-    clause = {"step": "10ms", "deduct_percent": 5, "rounding": rounding}
-    assert deducted(measured, clause=clause)["deduct_percent"] == percent
+def test_a_percentage_falls_short_in_points_and_is_the_budget_itself(rounding, steps, percent):
+    body = {**without(BODY, "objective_percent"), **POINTS, "measured": "99.9173%"}
+    clause = {"step": {"value": 0.01, "unit": "pp"}, "deduct_percent": "5", "rounding": rounding}
+    found = calculate_penalty({**body, "clause": clause})
+    assert (found["shortfall"], found["steps"]) == ("0.0327", steps)
+    assert found["deduct_percent"] == percent
+    assert Decimal(found["deducted_minutes"]) == Decimal(percent) * Decimal("0.216")  # of 21.6
+
+
+def test_steps_that_floats_would_lose_are_counted():
+    assert deducted("99.93%", **POINTS)["steps"] == 2  # (99.95 - 99.93) / 0.01 is 1.99...
+    assert deducted("0.35s")["steps"] == 5  # (0.35 - 0.30) / 0.01 is 4.99...
+    assert deducted({"low": "0.35s", "high": "0.35s"})["steps"] == 5
+
+
+def test_a_shortfall_just_below_a_step_is_never_rounded_up_to_it():
+    found = deducted("309." + "9" * 35 + "ms")
+    assert (found["steps"], found["deduct_percent"]) == (0, "0")
+    assert Decimal(found["shortfall"]) < 10
+
+
+def test_the_cap_holds_and_the_rest_is_reported():
+    found = deducted("620ms")
+    assert (found["steps"], found["deduct_percent"]) == (32, "100")
+    assert found["uncapped_percent"] == "160"
+    assert found["deducted_minutes"] == "43.2"
+    assert "60 % more would be due" in findings(found)["cap"]["message"]
+    clause = {"step": "10ms", "deduct_percent": 5, "cap_percent": 12}
+    assert deducted("337ms", clause=clause)["deduct_percent"] == "12"
 
 
 def test_the_direction_comes_from_the_operator_and_never_from_the_word():
@@ -64,27 +110,85 @@ def test_the_direction_comes_from_the_operator_and_never_from_the_word():
 
 
 def test_a_strict_target_is_breached_by_its_own_value_and_costs_nothing():
-    found = deducted("300ms", target="<300ms")
-    assert (found["breached"], found["deduct_percent"]) == (True, "0")
-    assert found["findings"][0]["level"] == "warn"
+    for target in ("<300ms", ">300ms"):
+        found = deducted("300ms", target=target)
+        assert (found["breached"], found["deduct_percent"]) == (True, "0")
+        assert findings(found)["target"]["level"] == "warn"
     assert deducted("300ms")["breached"] is False
+    assert findings(deducted("300ms"))["target"]["level"] == "pass"
 
 
 @pytest.mark.parametrize(
-    "change", [{"measured": None}, {"measured": "NaN"}, {"requests": 99}, {"requests": None}]
+    "change",
+    [
+        {"measured": None},
+        {"measured": "NaN"},
+        {"measured": "+Inf"},
+        {"measured": {"low": "310ms", "high": "NaN"}},
+        {"requests": 99},
+        {"requests": 57},
+        {"requests": 0},
+        {"requests": None},
+    ],
 )
 def test_without_enough_data_the_deduction_is_unknown_and_a_gap(change):
     found = calculate_penalty({**BODY, **change})
-    assert (found["known"], found["deduct_percent"], found["deducted_minutes"]) == (
-        False,
-        None,
-        None,
-    )
-    assert found["findings"][0]["level"] == "gap"
+    assert (found["known"], found["breached"]) == (False, None)
+    names = ("shortfall", "steps", "deduct_percent", "uncapped_percent", "deducted_minutes")
+    assert [found[name] for name in names] == [None] * 5
+    assert findings(found)["data"]["level"] == "gap"
+    assert "not 0: a compliance gap" in findings(found)["data"]["message"]
+
+
+def test_what_was_never_measured_may_be_left_out():
+    found = calculate_penalty(without(BODY, "measured", "requests"))
+    assert (found["known"], found["deduct_percent"]) == (False, None)
 
 
 def test_a_hundred_requests_are_enough():
     assert calculate_penalty({**BODY, "requests": 100})["known"] is True
+
+
+def test_the_bounds_of_a_wide_bucket_leave_the_deduction_open():
+    found = deducted({"low": "250ms", "high": "500ms"})
+    assert (found["known"], found["breached"], found["deduct_percent"]) == (False, None, None)
+    assert found["range"]["deduct_percent"] == {"low": "0", "high": "100"}
+    assert found["range"]["deducted_minutes"] == {"low": "0", "high": "43.2"}
+    assert findings(found)["bucket"]["level"] == "gap"
+
+
+def test_the_bounds_of_a_narrow_bucket_settle_it():
+    found = deducted({"low": "310ms", "likely": "0.312s", "high": "319ms"})
+    assert (found["known"], found["steps"], found["deduct_percent"]) == (True, 1, "5")
+    assert found["shortfall"] is None
+    assert found["range"] == {"shortfall": {"low": "10", "high": "19"}}
+
+
+def test_a_number_without_a_unit_is_in_that_of_the_target_and_says_so():
+    for value in (337, 337.0, "337"):
+        found = deducted(value)
+        assert found["deduct_percent"] == "15"
+        assert "Prometheus gives seconds: write 0.35s" in findings(found)["unit"]["message"]
+    assert "unit" not in findings(deducted("337ms"))
+
+
+def test_the_answer_says_what_it_assumes_and_how_it_is_calculated():
+    found = deducted("0.3301s")
+    assert found["inputs"]["measured"] == "0.3301s"
+    assert found["assumptions"][0].startswith("More than the target is worse, as its operator <=")
+    assert found["assumptions"][1] == "Only each completed 10 ms counts."
+    assert (
+        "initial budget, not of what is left, and all together at most 100 %"
+        in (found["assumptions"][2])
+    )
+    steps = {step["of"]: step for step in found["calculation"]}
+    assert steps["shortfall"]["formula"] == "max(0, 330.1 − 300) ms"
+    assert steps["steps"]["formula"] == "⌊30.1 / 10⌋"
+    assert steps["budget_minutes"]["formula"] == "(1 − 0.999) × 2592000 s / 60"
+    assert (steps["deducted_minutes"]["value"], steps["deducted_minutes"]["unit"]) == (
+        "6.48",
+        "min",
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,6 +223,11 @@ def test_a_hundred_requests_are_enough():
             "40",
         ),
         ("deduct 1% per 0.1pp pro rata", "0.1", "pp", "1", "linear", "100"),
+        ("每低于目标10ms→扣减SLO预算5%", "10", "ms", "5", "floor", "100"),
+        ("每低于目标10ms -> SLO预算5%", "10", "ms", "5", "floor", "100"),
+        ("every 10 milliseconds => 5 percent", "10", "milliseconds", "5", "floor", "100"),
+        ("每超过目标10毫秒(不足10毫秒不计),扣减5%", "10", "毫秒", "5", "floor", "100"),
+        ("5% of the initial SLO budget per 2 seconds", "2", "seconds", "5", "floor", "100"),
     ],
 )
 def test_clauses_are_read_in_chinese_and_english(text, step, unit, percent, rounding, cap):
@@ -136,6 +245,12 @@ def test_clauses_are_read_in_chinese_and_english(text, step, unit, percent, roun
         ("P99 ≤ 300 ms", "<=", "0.3"),
         ("不低于99.95%", ">=", "99.95"),
         (">=99.95 %", ">=", "99.95"),
+        ("＜=３００ｍｓ", "<=", "0.3"),
+        ("≤ 300000 µs", "<=", "0.3"),
+        ("p99 latency at most 300 milliseconds", "<=", "0.3"),
+        ("可用性 ≥ 99.95%", ">=", "99.95"),
+        ("no more than 0.1%", "<=", "0.1"),
+        ("≥ 250 rps", ">=", "250"),
     ],
 )
 def test_targets_are_read_with_their_operator_and_unit(text, operator, value):
@@ -159,9 +274,37 @@ def test_credits_rise_with_the_shortfall_and_the_highest_counts():
     assert calculate_penalty({**body, "measured": None})["credit_percent"] is None
 
 
-def test_without_an_objective_there_is_no_budget_to_deduct_from():
-    found = calculate_penalty({**BODY, "objective_percent": None})
-    assert (found["deduct_percent"], found["deducted_minutes"]) == ("5", None)
+def test_a_credit_between_two_tiers_is_not_known():
+    clause = "<99.95% → 10%; <99% → 25%"
+    body = {"target": ">=99.95%", "clause": clause, "requests": 1000}
+    found = calculate_penalty({**body, "measured": {"low": "98.9%", "high": "99.1%"}})
+    assert (found["known"], found["breached"], found["credit_percent"]) == (False, True, None)
+    assert found["range"]["credit_percent"] == {"low": "10", "high": "25"}
+    assert found["credit_amount"] is None
+
+
+def test_what_there_is_to_deduct_from_is_said_by_the_target_or_has_to_be_given():
+    body = without(BODY, "objective_percent")
+    with pytest.raises(ScoringError, match=r"objective_percent is missing, .* no budget to deduct"):
+        calculate_penalty(body)
+    found = calculate_penalty({**body, "target": "p99.5 ≤ 300ms"})  # 0.5 % of 2,000,000
+    assert (found["deducted_minutes"], found["deducted_requests"]) == (None, "500")
+    errors = {
+        "target": "≤0.1%",
+        "clause": "每超过目标0.1个百分点,扣减SLO预算5%",
+        "measured": "0.25%",
+    }
+    assert calculate_penalty({**body, **errors})["deducted_minutes"] == "2.16"  # of 43.2
+
+
+def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
+    for name in ("objective_percent", "period_days"):
+        found = calculate_penalty({**BODY, name: None})
+        assert (found["known"], found["deduct_percent"]) == (True, "5")
+        assert found["deducted_minutes"] is None
+        assert findings(found)["budget"]["level"] == "gap"
+    with pytest.raises(ScoringError, match="period_days is missing"):
+        calculate_penalty(without(BODY, "period_days"))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +313,25 @@ def test_without_an_objective_there_is_no_budget_to_deduct_from():
         ({"target": "300ms"}, "target '300ms' cannot be read"),
         ({"target": "≤300 apples"}, "target '≤300 apples' cannot be read"),
         ({"target": "≤300"}, "target '≤300' has no known unit"),
-        ({"target": 300}, "target is no text"),
+        ({"target": 300}, "target is 300; allowed is a text"),
+        ({"target": None}, "target is null; allowed is a text"),
+        ({"target": "≤-300ms"}, "target is -300; allowed is 0"),
+        ({"target": "≥100.5%"}, r"target is 100\.5; allowed is 0\.\.100 %"),
+        ({"target": "≥99.9pp"}, "target '≥99.9pp' is in pp; allowed is a percentage"),
+        ({"target": "p100≤300ms"}, "target names p100"),
+        ({"target": "≤" + "9" * 400 + "ms"}, r"target is 9{40}\.\.\."),
+        ({"measured": "150%", **POINTS}, r"measured is 150; allowed is 0\.\.100 %"),
+        ({"measured": "-5ms"}, "measured is -5"),
+        ({"measured": "1e999999999s"}, "measured has too many digits"),
+        ({"measured": "Infinity"}, "measured 'Infinity' cannot be read"),
+        ({"measured": ["310ms"]}, "measured is \\['310ms'\\]"),
+        ({"measured": True}, "measured is True"),
+        ({"measured": 10**5000}, "measured has too many digits"),
+        ({"measured": {"low": "320ms", "high": "310ms"}}, "measured does not rise"),
+        ({"measured": {"low": "310ms"}}, r"measured\.high is null"),
+        ({"measured": {"low": "1ms", "high": "9%"}}, r"measured\.high is in %, the target in ms"),
+        ({"requests": -1}, "requests is -1"),
+        ({"fee": -1}, "fee is -1"),
         ({"measured": "fast"}, "measured 'fast' cannot be read"),
         ({"measured": "99%"}, "measured is in %, the target in ms"),
         ({"measured": -5}, "measured is -5"),
@@ -179,31 +340,43 @@ def test_without_an_objective_there_is_no_budget_to_deduct_from():
             "clause.step is in 个百分点, the target in ms",
         ),
         ({"clause": "每低于目标10ms,扣减SLO预算0%"}, "clause.deduct_percent is 0"),
-        ({"clause": "每低于目标0ms,扣减SLO预算5%"}, "clause.step is 0; allowed is above 0"),
+        ({"clause": "每低于目标0ms,扣减SLO预算5%"}, "clause.step is 0 ms; allowed is above 0"),
+        ({"clause": "每低于目标-10ms,扣减SLO预算5%"}, "clause.step is -10 ms; allowed is above 0"),
+        ({"clause": "每低于目标−10ms,扣减SLO预算5%"}, "clause.step is -10 ms; allowed is above 0"),
+        ({"clause": "每低于目标10ms,扣减SLO预算-5%"}, "clause.deduct_percent is -5"),
+        ({"clause": "for each 10 sheep, deduct 5%"}, "clause names no known unit for its step"),
+        (
+            {"clause": "每低于目标10码,扣减SLO预算5%"},
+            "clause names no known unit for its step of 10",
+        ),
+        ({"clause": "低于99%赔付10%,低于95%再议"}, "has a level without a credit"),
+        ({"clause": ["每低于目标10ms,扣减SLO预算5%"]}, "clause is .*; allowed is a text or a JSON"),
         ({"clause": "每低于目标10ms,扣减SLO预算101%"}, "clause.deduct_percent is 101"),
         ({"clause": "as agreed"}, "clause 'as agreed' cannot be read"),
         ({"clause": "x" * 501}, "clause is 501 letters long"),
-        ({"clause": None}, "clause is no object"),
+        ({"clause": None}, "clause is null; allowed is a text or a JSON object"),
         (
             {"clause": {"step": "-1ms", "deduct_percent": 5}},
-            "clause.step is -1; allowed is above 0",
+            "clause.step is -1 ms; allowed is above 0",
         ),
         (
             {"clause": {"step": "10 parsecs", "deduct_percent": 5}},
             "clause.step '10 parsecs' cannot",
         ),
-        ({"clause": {"step": {"value": 10, "unit": "league"}}}, "clause.step.unit is 'league'"),
+        ({"clause": {"step": {"value": 10, "unit": "league"}}}, "clause.step.unit is league"),
+        ({"clause": {"step": "10"}}, "clause.step '10' has no unit"),
+        ({"clause": {"step": 10}}, "clause.step is 10; allowed is a text"),
         ({"clause": {"step": "10ms"}}, "clause.deduct_percent is null"),
         (
             {"clause": {"step": "10ms", "deduct_percent": 5, "rounding": "up"}},
-            "clause.rounding is 'up'",
+            "clause.rounding is up",
         ),
         (
             {"clause": {"step": "10ms", "deduct_percent": 5, "cap_percent": 0}},
             "clause.cap_percent is 0",
         ),
         ({"clause": {"tiers": []}}, "clause.tiers is refused"),
-        ({"clause": "低于99%赔付10%"}, "clause.tiers do not go with a target in ms"),
+        ({"clause": "低于99%赔付10%"}, "clause.tiers do not go with a target of <= 300 ms"),
         (
             {"clause": "低于99%赔付30%,低于95%赔付10%"},
             "clause.tiers credits less for a worse level",
@@ -223,12 +396,48 @@ def test_a_percentage_of_a_percentage_is_refused_as_ambiguous():
         calculate_penalty({**body, "clause": {"step": "0.01%", "deduct_percent": 5}})
 
 
-@given(st.decimals(0, 2000, places=3), st.decimals("0.1", 50, places=1))
-def test_a_worse_answer_is_never_deducted_less(measured, more):
-    first = deducted(f"{measured}ms")
-    worse = deducted(f"{measured + more}ms")
-    assert Decimal(worse["deduct_percent"]) >= Decimal(first["deduct_percent"])
-    assert Decimal(first["steps"]) == max(Decimal(0), measured - 300) // 10
+clauses = st.fixed_dictionaries(
+    {
+        "step": st.decimals("0.001", 500, places=3).map(lambda size: f"{size}ms"),
+        "deduct_percent": st.decimals("0.1", 100, places=1).map(str),
+        "rounding": st.sampled_from(["floor", "ceil", "linear"]),
+        "cap_percent": st.decimals("0.1", 100, places=1).map(str),
+    }
+)
+times = st.decimals(0, 2000, places=3)
+
+
+@given(clauses, times)
+def test_a_deduction_never_exceeds_its_cap_nor_the_budget(clause, measured):
+    found = deducted(f"{measured}ms", clause=clause)
+    percent = Decimal(found["deduct_percent"])
+    assert 0 <= percent <= Decimal(clause["cap_percent"])
+    assert percent == min(Decimal(found["uncapped_percent"]), Decimal(clause["cap_percent"]))
+    assert 0 <= Decimal(found["deducted_minutes"]) <= Decimal("43.2")
+
+
+@given(clauses, times, st.decimals("0.1", 50, places=1), st.sampled_from(["≤", "<", "≥", ">"]))
+def test_a_worse_answer_is_never_deducted_less(clause, measured, more, operator):
+    first, worse = f"{measured}ms", f"{measured + more}ms"
+    if operator in "≥>":
+        first, worse = worse, first
+    ends = [
+        Decimal(deducted(each, target=f"{operator}300ms", clause=clause)["deduct_percent"])
+        for each in (first, worse)
+    ]
+    assert ends == sorted(ends)
+
+
+@given(times, st.sampled_from(["floor", "ceil", "linear"]))
+def test_steps_are_those_of_whole_arithmetic(measured, rounding):
+    found = deducted(
+        f"{measured}ms", clause={"step": "0.7ms", "deduct_percent": 1} | {"rounding": rounding}
+    )
+    micro = max(0, int(measured * 1000) - 300_000)
+    if rounding == "linear":
+        assert abs(Decimal(found["steps"]) - Decimal(micro) / 700) <= Decimal("1e-9")
+    else:
+        assert found["steps"] == (micro // 700 if rounding == "floor" else -(-micro // 700))
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.one_of(st.none(), st.text(max_size=20)))

@@ -1,0 +1,361 @@
+"""Penalty clauses and targets, read from what contracts say, in Chinese and English.
+
+"每低于目标10ms,扣减SLO预算5%" takes 5 % of the period's initial error budget for each completed
+10 ms worse than the target. Worse is what the target's operator says, whatever the clause calls
+it: taken literally, "低于" would punish answers that come faster than promised.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .decimals import as_decimal, check_keys, exact, plain, quoted
+from .errors import ScoringError
+
+ROUNDINGS = ("floor", "ceil", "linear")
+MAX_TEXT = 500
+MAX_TIERS = 20
+
+# Unit: dimension and size in the dimension's base unit.
+_UNITS = {
+    "time": {
+        "ns": "1e-9", "μs": "1e-6", "us": "1e-6", "微秒": "1e-6", "microseconds": "1e-6",
+        "ms": "0.001", "msec": "0.001", "毫秒": "0.001", "milliseconds": "0.001",
+        "s": "1", "sec": "1", "秒": "1", "seconds": "1", "min": "60", "分钟": "60", "分": "60",
+        "minutes": "60", "h": "3600", "小时": "3600", "hours": "3600", "d": "86400", "天": "86400",
+        "days": "86400",
+    },
+    "percent": {"%": "1", "percent": "1"},
+    "points": {"pp": "1", "个百分点": "1", "百分点": "1", "percentage points": "1"},
+    "rate": {"rps": "1", "qps": "1", "tps": "1", "req/s": "1", "次/秒": "1"},
+}  # fmt: skip
+# Words in the singular, too.
+for _units in _UNITS.values():
+    _units |= {
+        name[:-1]: size for name, size in _units.items() if len(name) > 3 and name.endswith("s")
+    }
+KNOWN_UNITS = "ns, μs, ms, s, min, h, d, %, pp or rps, or their names in English or Chinese"
+DIMENSION = {name: dimension for dimension, units in _UNITS.items() for name in units}
+SIZE = {name: Decimal(size) for units in _UNITS.values() for name, size in units.items()}
+
+_OPERATORS = {"≤": "<=", "<=": "<=", "<": "<", "≥": ">=", ">=": ">=", ">": ">"}
+_OPERATORS |= {"不超过": "<=", "不高于": "<=", "不大于": "<=", "至多": "<=", "小于等于": "<="}
+_OPERATORS |= {"不低于": ">=", "不小于": ">=", "不少于": ">=", "至少": ">=", "大于等于": ">="}
+_OPERATORS |= {"低于": "<", "小于": "<", "高于": ">", "大于": ">"}
+_OPERATORS |= {"at most": "<=", "at least": ">=", "below": "<", "above": ">"}
+_OPERATORS |= {"no more than": "<=", "no less than": ">=", "less than": "<", "more than": ">"}
+
+
+def _any_of(words: Mapping[str, Any]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_SIGNED = rf"-?{_NUMBER}"
+# 10 sheep are no 10 s.
+_UNIT = rf"(?:{_any_of(DIMENSION)})(?![a-z])"
+_METRIC = r"延迟|响应时间|可用性|可用率|成功率|错误率|latency|response time|availability|error rate"
+QUANTITY = re.compile(rf"(-?{_NUMBER}(?:e[-+]?\d+)?)\s*({_UNIT})?")
+_TARGET = re.compile(
+    rf"(?:(p\d+(?:\.\d+)?)\s*)?(?:(?:{_METRIC})\s*)?"
+    rf"({_any_of(_OPERATORS)})\s*({_SIGNED})\s*({_UNIT})?"
+)
+_ARROW = "→|->|⇒|>="  # "=>" has become ">=" before
+_STEP = re.compile(
+    rf"(?:每|(?:each|every|per)\s+(?:completed\s+|full\s+)?)(?:[^\d]*?)({_SIGNED})\s*({_UNIT})?"
+)
+_DEDUCT = re.compile(
+    r"(?:扣减|扣除|核减|扣|减少|减|deduct|subtract|reduce|lose)"
+    rf"[^\d]*?({_SIGNED})\s*%"
+)
+_DEDUCT_OF = re.compile(
+    rf"({_SIGNED})\s*%\s*(?:of\s+)?(?:[a-z]+\s+){{0,4}}budget|(?:{_ARROW})[^\d]*?({_SIGNED})\s*%"
+)
+_CAP = re.compile(
+    rf"(?:封顶|上限|最高|最多|不超过|capped at|cap|up to|max(?:imum)?)[^\d]*?({_SIGNED})\s*%"
+)
+_NO_PART = re.compile(r"不足[^,。;]*?(?:不计|不扣|不予|舍|忽略)")
+_PART = re.compile(r"不足.*(?:按|计)|part thereof|or part")
+_PRO_RATA = re.compile(r"按比例|pro rata|proportional")
+_LEVEL = rf"(?:低于|below|under|less than|<)\s*({_SIGNED})\s*%"
+_TIER = re.compile(
+    rf"{_LEVEL}[^\d%]*?(?:赔付|赔偿|返还|抵扣|补偿|退还|credit|refund|{_ARROW})"
+    rf"[^\d]*?({_SIGNED})\s*%"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was promised: the value in its unit, and which side of it is kept."""
+
+    operator: str
+    value: Decimal
+    unit: str
+    statistic: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.operator} {plain(self.value, 40)} {self.unit}"
+
+    @property
+    def is_upper(self) -> bool:
+        """More than the target is worse."""
+        return self.operator.startswith("<")
+
+    @property
+    def percentile(self) -> Decimal | None:
+        """99 for p99."""
+        return Decimal(self.statistic[1:]) if self.statistic else None
+
+    def shortfall(self, measured: Decimal) -> Decimal:
+        """How much worse than the target, in the target's base unit; 0 if it is kept."""
+        value = self.value * SIZE[self.unit]
+        worse = measured - value if self.is_upper else value - measured
+        return max(Decimal(0), worse)
+
+    def is_breached(self, measured: Decimal) -> bool:
+        value = self.value * SIZE[self.unit]
+        return not {
+            "<=": measured <= value,
+            "<": measured < value,
+            ">=": measured >= value,
+            ">": measured > value,
+        }[self.operator]
+
+    def objective(self) -> Decimal | None:
+        """The availability that a percentage promises, as a ratio; None for other units.
+
+        Examples
+        --------
+        >>> parse_target(">= 99.95 %").objective(), parse_target("<= 0.1 %").objective()
+        (Decimal('0.9995'), Decimal('0.999'))
+        """
+        if DIMENSION[self.unit] != "percent":
+            return None
+        percent = 100 - self.value if self.is_upper else self.value
+        return percent / 100 if percent < 100 else None
+
+
+@dataclass(frozen=True)
+class Deduction:
+    """Deduct so much of the period's initial budget for each step worse than the target."""
+
+    step: Decimal
+    unit: str
+    percent: Decimal
+    rounding: str = "floor"
+    cap: Decimal = Decimal(100)
+
+    @exact
+    def steps(self, shortfall: Decimal) -> Decimal:
+        """Count the steps in a shortfall given in the base unit."""
+        size = self.step * SIZE[self.unit]
+        if self.rounding == "linear":
+            return shortfall / size
+        whole, rest = divmod(shortfall, size)
+        return whole + 1 if rest and self.rounding == "ceil" else whole
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": "budget_deduction",
+            "step": {"value": plain(self.step), "unit": self.unit},
+            "deduct_percent": plain(self.percent),
+            "rounding": self.rounding,
+            "cap_percent": plain(self.cap),
+        }
+
+
+@dataclass(frozen=True)
+class Credits:
+    """Below each level, credit so much of the fee: (below, credit), both in percent."""
+
+    tiers: tuple[tuple[Decimal, Decimal], ...]
+
+    def credit(self, measured: Decimal) -> Decimal:
+        """Give the credit for a measured percentage: the highest of the levels it is below."""
+        return max((credit for below, credit in self.tiers if measured < below), default=Decimal(0))
+
+    def as_json(self) -> dict[str, Any]:
+        tiers = [
+            {"below_percent": plain(below), "credit_percent": plain(credit)}
+            for below, credit in self.tiers
+        ]
+        return {"kind": "credit_tiers", "tiers": tiers}
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+def parse_target(text: str, field: str = "target") -> Target:
+    """Read a target such as "≤300ms", "p99 <= 0.3 s" or "不低于 99.95%".
+
+    Examples
+    --------
+    >>> parse_target("p99 ≤ 300 毫秒")
+    Target(operator='<=', value=Decimal('300'), unit='毫秒', statistic='p99')
+    """
+    found = _TARGET.fullmatch(plain_text(text, field))
+    if not found:
+        raise ScoringError(
+            field, f"'{quoted(text)}' cannot be read", bound="such as ≤300ms or >=99.95%"
+        )
+    statistic, operator, value, unit = found.groups()
+    if unit is None:
+        raise ScoringError(field, f"'{quoted(text)}' has no known unit", bound=KNOWN_UNITS)
+    if DIMENSION[unit] == "points":
+        raise ScoringError(field, f"'{quoted(text)}' is in {unit}", bound="a percentage, in %")
+    target = Target(_OPERATORS[operator], read_amount(value, unit, field), unit, statistic or "")
+    if target.percentile is not None and not 0 < target.percentile < 100:
+        raise ScoringError(field, f"names {statistic}", bound="p50, p99, p99.9 and their like")
+    return target
+
+
+def parse_clause(text: str, field: str = "clause") -> Deduction | Credits:
+    """Read a clause in Chinese or English. Keep its text beside it: a person should confirm it.
+
+    Examples
+    --------
+    >>> parse_clause("每低于目标10ms,扣减SLO预算5%")
+    Deduction(step=Decimal('10'), unit='ms', percent=Decimal('5'), rounding='floor', \
+cap=Decimal('100'))
+    >>> parse_clause("below 99.9%: credit 10%; below 99%: credit 25%").credit(Decimal("98.5"))
+    Decimal('25')
+    """
+    clause = re.sub(r"\bper ?cent\b", "%", plain_text(text, field))
+    if tiers := _TIER.findall(clause):
+        if len(tiers) < len(re.findall(_LEVEL, clause)):
+            raise ScoringError(
+                field, f"'{quoted(text)}' has a level without a credit", bound="a credit for each"
+            )
+        read = [tuple(as_decimal(number, f"{field}.tiers") for number in tier) for tier in tiers]
+        return _credits([(below, credit) for below, credit in read], field)
+    steps = list(_STEP.finditer(clause))
+    # "per month, 5 % for each 10 ms": the step is what has a unit of measurement.
+    named = next(
+        (each for each in steps if each[2] not in (None, "%")), steps[0] if steps else None
+    )
+    deduct = _DEDUCT.search(clause) or _DEDUCT_OF.search(clause)
+    if not named or not deduct:
+        raise ScoringError(
+            field,
+            f"'{quoted(text)}' cannot be read",
+            bound="such as 每低于目标10ms,扣减SLO预算5%",
+        )
+    if named[2] is None:
+        raise ScoringError(
+            field, f"names no known unit for its step of {named[1]}", bound=KNOWN_UNITS
+        )
+    rounding = "floor"
+    if _PART.search(clause) and not _NO_PART.search(clause):
+        rounding = "ceil"
+    elif _PRO_RATA.search(clause):
+        rounding = "linear"
+    cap = _CAP.search(clause)
+    return _deduction(
+        as_decimal(named[1], f"{field}.step"),
+        named[2],
+        as_decimal(next(filter(None, deduct.groups())), f"{field}.deduct_percent"),
+        rounding,
+        as_decimal(cap[1] if cap else 100, f"{field}.cap_percent"),
+        field,
+    )
+
+
+def _deduction(
+    step: Decimal, unit: str, percent: Decimal, rounding: str, cap: Decimal, field: str
+) -> Deduction:
+    if step <= 0:
+        raise ScoringError(f"{field}.step", f"is {plain(step)} {unit}", bound="above 0")
+    for name, value in (("deduct_percent", percent), ("cap_percent", cap)):
+        if not 0 < value <= 100:
+            bound = "above 0, up to 100 %"
+            raise ScoringError(f"{field}.{name}", f"is {plain(value)}", bound=bound)
+    return Deduction(step, unit, percent, rounding, cap)
+
+
+def _credits(tiers: Sequence[tuple[Decimal, Decimal]], field: str) -> Credits:
+    for below, credit in tiers:
+        if not 0 < below <= 100 or not 0 < credit <= 100:
+            raise ScoringError(
+                f"{field}.tiers",
+                f"has {plain(below)} -> {plain(credit)}",
+                bound="above 0, up to 100 %",
+            )
+    ordered = tuple(sorted(set(tiers), reverse=True))
+    if len({below for below, _ in ordered}) < len(ordered):
+        raise ScoringError(f"{field}.tiers", "has two credits for one level", bound="one each")
+    rising = [credit for _, credit in ordered]
+    if rising != sorted(rising):
+        raise ScoringError(
+            f"{field}.tiers", "credits less for a worse level", bound="rising credits"
+        )
+    return Credits(ordered)
+
+
+def read_clause(value: object) -> Deduction | Credits:
+    """Read the clause of a body: a text, or its parts as an object. Raises ScoringError."""
+    if isinstance(value, str):
+        return parse_clause(value)
+    if not isinstance(value, Mapping):
+        raise ScoringError("clause", f"is {quoted(value)}", bound="a text or a JSON object")
+    fields = {"step", "deduct_percent", "rounding", "cap_percent", "tiers", "kind"}
+    given = check_keys(value, "clause", fields)
+    if given.get("tiers") is not None:
+        return _tiers_of(given["tiers"])
+    size, unit = _step_of(given.get("step"))
+    rounding = given.get("rounding", "floor")
+    if rounding not in ROUNDINGS:
+        raise ScoringError("clause.rounding", f"is {quoted(rounding)}", bound=", ".join(ROUNDINGS))
+    percent = as_decimal(given.get("deduct_percent"), "clause.deduct_percent")
+    cap = as_decimal(given.get("cap_percent", 100), "clause.cap_percent")
+    return _deduction(size, unit, percent, rounding, cap, "clause")
+
+
+def _step_of(value: object) -> tuple[Decimal, str]:
+    if isinstance(value, Mapping):
+        given = check_keys(value, "clause.step", {"value", "unit"})
+        unit = plain_text(given.get("unit"), "clause.step.unit")
+        if unit not in DIMENSION:
+            raise ScoringError("clause.step.unit", f"is {quoted(unit)}", bound=KNOWN_UNITS)
+        return as_decimal(given.get("value"), "clause.step.value", low="-1e9", high="1e9"), unit
+    found = QUANTITY.fullmatch(plain_text(value, "clause.step"))
+    if not found:
+        problem = f"'{quoted(value)}' cannot be read"
+        raise ScoringError("clause.step", problem, bound="such as 10ms or 0.01pp")
+    if found[2] is None:
+        raise ScoringError("clause.step", f"'{quoted(value)}' has no unit", bound=KNOWN_UNITS)
+    return as_decimal(found[1], "clause.step", low="-1e9", high="1e9"), found[2]
+
+
+def _tiers_of(value: object) -> Credits:
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_TIERS:
+        raise ScoringError("clause.tiers", "is refused", bound=f"a list of 1 to {MAX_TIERS}")
+    tiers = []
+    for number, tier in enumerate(value):
+        path = f"clause.tiers[{number}]"
+        given = check_keys(tier, path, {"below_percent", "credit_percent"})
+        below = as_decimal(given.get("below_percent"), f"{path}.below_percent", low=0, high=100)
+        credit = as_decimal(given.get("credit_percent"), f"{path}.credit_percent", low=0, high=100)
+        tiers.append((below, credit))
+    return _credits(tiers, "clause")
+
+
+def plain_text(text: object, field: str) -> str:
+    """Bring width, case, signs and spaces to one form; refuse what is too long to be meant."""
+    if not isinstance(text, str):
+        raise ScoringError(field, f"is {quoted(text)}", bound="a text")
+    if len(text) > MAX_TEXT:
+        raise ScoringError(field, f"is {len(text)} letters long", bound=f"up to {MAX_TEXT}")
+    text = unicodedata.normalize("NFKC", text).lower()
+    for known, signs in {"≤": "≦⩽", "≥": "≧⩾", "-": "−–‐", "→": "➔➜⟶"}.items():
+        text = re.sub(f"[{signs}]", known, text)
+    text = text.replace("=<", "<=").replace("=>", ">=")
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def read_amount(text: object, unit: str, field: str) -> Decimal:
+    """A measured or promised amount; a percentage is one of everything."""
+    high = 100 if DIMENSION[unit] == "percent" else "1e9"
+    return as_decimal(text, field, low=0, high=high, unit=unit)
