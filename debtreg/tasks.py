@@ -31,6 +31,14 @@ def enqueue(job: Job) -> None:
     transaction.on_commit(partial(_send, type(job), job.pk))
 
 
+def enqueue_waiting() -> ScoringRun | None:
+    """Send the scoring run that a change has asked for, or that has waited for another one."""
+    waiting = ScoringRun.objects.filter(state=JobState.QUEUED).first()
+    if waiting:
+        enqueue(waiting)
+    return waiting
+
+
 def _send(model: type[Job], pk: int) -> None:
     task = run_scoring if model is ScoringRun else run_import
     try:
@@ -43,9 +51,8 @@ def _send(model: type[Job], pk: int) -> None:
 def run_scoring(run_id: int) -> bool:
     """Do a scoring run. True if this worker did it."""
     done = _do(ScoringRun, run_id, scores.run)
-    # A run that was asked for meanwhile has waited for this one.
-    if done and (waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first()):
-        enqueue(waiting)
+    if done:
+        enqueue_waiting()
     return done
 
 
@@ -53,8 +60,7 @@ def run_scoring(run_id: int) -> bool:
 def run_import(import_id: int) -> bool:
     """Do the step of an import that is due: preview or commit. True if this worker did it."""
     done = _do(LedgerImport, import_id, imports.run)
-    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
-        enqueue(waiting)
+    enqueue_waiting()
     return done
 
 

@@ -6,8 +6,9 @@ activated last does not, the last good one before it stays in force.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -48,6 +49,89 @@ class NoPolicy(DebtregError):
         )
 
 
+# --- What a policy may say ------------------------------------------------------------------------
+
+SCHEMA = scoring.POLICY_SCHEMA
+DEFAULTS = scoring.DEFAULT_PAYLOAD
+
+
+@dataclass(frozen=True)
+class Field:
+    """One number of a policy: its path in the payload, what it means, its bounds."""
+
+    path: str
+    meaning: str
+    low: float
+    high: float
+
+
+def _fields(schema: Mapping[str, Any], prefix: str = "") -> Iterator[Field]:
+    for name, part in schema["properties"].items():
+        if part["type"] == "object":
+            yield from _fields(part, f"{prefix}{name}.")
+        else:
+            yield Field(prefix + name, part["description"], part["minimum"], part["maximum"])
+
+
+FIELDS = tuple(_fields(SCHEMA))
+
+
+def problems(payload: Any) -> dict[str, list[str]]:
+    """What keeps a payload from being a policy: path of a field -> sentences."""
+    found: dict[str, list[str]] = {}
+    for problem in scoring.payload_problems(payload):
+        found.setdefault(problem.column, []).append(str(problem))
+    return found
+
+
+def flat(payload: Any, prefix: str = "") -> dict[str, Any]:
+    """Path -> value, of any JSON: what was tampered with has no shape to rely on."""
+    if not isinstance(payload, dict):
+        return {prefix.removesuffix(".") or "policy": payload}
+    return {
+        path: value
+        for name, part in payload.items()
+        for path, value in flat(part, f"{prefix}{name}.").items()
+    }
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of which `flat` gives these values."""
+    payload: dict[str, Any] = {}
+    for path, value in values.items():
+        *groups, name = path.split(".")
+        part = payload
+        for group in groups:
+            part = part.setdefault(group, {})
+        part[name] = value
+    return payload
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that two versions do not agree on. None: it is missing in that one."""
+
+    field: str
+    meaning: str
+    old: Any
+    new: Any
+
+
+def differences(old: Any, new: Any) -> list[Difference]:
+    """Of two payloads, in the order of the schema; what it does not know comes last."""
+    before, after = flat(old), flat(new)
+    meanings = {field.path: field.meaning for field in FIELDS}
+    paths = [*meanings, *sorted((before.keys() | after.keys()) - meanings.keys())]
+    return [
+        Difference(path, meanings.get(path, ""), before.get(path), after.get(path))
+        for path in paths
+        if before.get(path) != after.get(path)
+    ]
+
+
+# --- Which one counts -----------------------------------------------------------------------------
+
+
 def read(row: ScoringPolicy) -> scoring.Policy:
     """What a version says. Raises PolicyRefused."""
     if not row.is_genuine():
@@ -56,6 +140,15 @@ def read(row: ScoringPolicy) -> scoring.Policy:
         return scoring.Policy.from_payload(row.payload, version=row.version)
     except scoring.ScoringError as error:
         raise PolicyRefused(row, f"it breaks the schema. {error}") from error
+
+
+def problem_of(row: ScoringPolicy) -> PolicyRefused | None:
+    """Why a version may not be used; None if it may."""
+    try:
+        read(row)
+    except PolicyRefused as error:
+        return error
+    return None
 
 
 @dataclass(frozen=True)
@@ -114,3 +207,13 @@ def lineage() -> Iterator[PolicyActivation]:
     # What is taken out is met once: a circle that somebody has made in the database ends.
     while (found := before.pop(found.previous_id or 0, None)) is not None:
         yield found
+
+
+def counterpart(row: ScoringPolicy, now: Standing) -> ScoringPolicy:
+    """What a version is compared with unless somebody says with what.
+
+    That is the one in force; where there is none, or this is it, the version before this one.
+    """
+    if now.row and now.row != row:
+        return now.row
+    return ScoringPolicy.objects.filter(version__lt=row.version).first() or row

@@ -47,7 +47,7 @@ from .inversion import calculate_breaker, calculate_inversion
 from .penalty import calculate_penalty
 from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
 from .plan import PLACES, Plan, assign, half_days
-from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload
+from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload, payload_problems
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .priority import PRIORITY_REASONS, add_priority, budget_shares, gate_losses
 from .promotion import REASONS, promote
@@ -127,6 +127,7 @@ __all__ = [
     "month_hours",
     "parse_clause",
     "parse_target",
+    "payload_problems",
     "pert_mean",
     "pert_quantile",
     "pert_sd",

@@ -133,7 +133,7 @@ class Policy:
 
 
 def check_payload(payload: Mapping[str, Any]) -> None:
-    """Raise ScoringError, naming the field and its bound, unless this is a policy.
+    """Raise the first of payload_problems, unless this is a policy.
 
     Examples
     --------
@@ -142,20 +142,41 @@ def check_payload(payload: Mapping[str, Any]) -> None:
     ...
     scoring.errors.ScoringError: demote_below is 4; allowed is at most the threshold, 3.0.
     """
-    validator = jsonschema.Draft202012Validator(POLICY_SCHEMA)
-    for problem in sorted(validator.iter_errors(payload), key=lambda each: list(each.path)):
-        path = ".".join(str(part) for part in problem.path) or "policy"
-        raise ScoringError(path, f"is refused: {problem.message}")
-    for path, value in _numbers(payload):
-        # JSON's NaN passes every minimum and maximum.
-        if not math.isfinite(value):
-            raise ScoringError(path, f"is {value}", bound="a finite number")
-    if payload["demote_below"] > payload["threshold"]:
-        raise ScoringError(
-            "demote_below",
-            f"is {payload['demote_below']}",
-            bound=f"at most the threshold, {payload['threshold']}",
+    for problem in payload_problems(payload):
+        raise problem
+
+
+def payload_problems(payload: Any) -> list[ScoringError]:
+    """All that keeps a piece of JSON from being a policy, each with its field and bound."""
+    found = [
+        ScoringError(
+            ".".join(str(part) for part in problem.path) or "policy",
+            f"is refused: {_shortened(problem.message)}",
         )
+        for problem in jsonschema.Draft202012Validator(POLICY_SCHEMA).iter_errors(payload)
+    ]
+    if found:
+        return sorted(found, key=lambda problem: problem.column)
+    # JSON's NaN passes every minimum and maximum.
+    found = [
+        ScoringError(path, f"is {value}", bound="a finite number")
+        for path, value in _numbers(payload)
+        if not math.isfinite(value)
+    ]
+    if payload["demote_below"] > payload["threshold"]:
+        found.append(
+            ScoringError(
+                "demote_below",
+                f"is {payload['demote_below']}",
+                bound=f"at most the threshold, {payload['threshold']}",
+            )
+        )
+    return found
+
+
+def _shortened(message: str) -> str:
+    """A message begins with what it is about, which may be of any length."""
+    return message if len(message) <= 200 else f"{message[:60]} … {message[-120:]}"
 
 
 def _numbers(payload: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:

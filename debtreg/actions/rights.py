@@ -14,6 +14,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "scenario.change": (Role.SRE,),
     "ledger.import": (Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE),
     "run.start": (Role.PRODUCT_OWNER, Role.SRE),
+    "policy.change": (),
+    "policy.what_if": (Role.PRODUCT_OWNER, Role.SRE),
     "everything": (),
 }
 # These are kept to a person's own teams; an SRE looks after the services of all of them.
@@ -26,6 +28,8 @@ WHAT = {
     "scenario.change": "change failure scenarios",
     "ledger.import": "import ledgers",
     "run.start": "start or cancel scoring runs",
+    "policy.change": "change the scoring policy",
+    "policy.what_if": "ask what a policy would move",
     "everything": "do this",
 }
 

@@ -100,4 +100,30 @@ ROI = {
         }
     ],
 }
+POLICY = {
+    "note": "Latency counts half as much again.",
+    "payload": {
+        "weights": {
+            "latency": 1.5,
+            "errors": 1,
+            "downtime": 1,
+            "credits": 1,
+            "compliance": 1,
+            "toil": 1,
+            "drag": 1,
+            "stated": 1,
+        },
+        "contingency": {"high": 0, "medium": 0.15, "low": 0.3, "none": 0},
+        "threshold": 3,
+        "demote_below": 2.5,
+        "min_confidence": 0,
+        "priority": {
+            "p0_budget_share": 0.25,
+            "p0_scenario_share": 0.02,
+            "p1_budget_share": 0.1,
+            "p1_cost_share": 0.02,
+            "negligible_share": 0.0001,
+        },
+    },
+}
 DECISION = {"reason": "The service is replaced in May.", "until": "2027-05-31"}

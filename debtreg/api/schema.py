@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 
+from debtreg import versions
 from debtreg.api import errors
 from debtreg.models import POINTS
 
@@ -75,6 +76,13 @@ class _Slug(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         return {"type": "string", "pattern": "^[-a-zA-Z0-9_]+$"}
+
+
+class _Payload(OpenApiSerializerFieldExtension):
+    target_class = "debtreg.api.policies.PayloadField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        return {name: part for name, part in versions.SCHEMA.items() if name != "$schema"}
 
 
 _STATUSES = {

@@ -15,6 +15,7 @@ from debtreg.api.dependencies import DependencyViewSet
 from debtreg.api.imports import FindingViewSet, ImportViewSet
 from debtreg.api.iterations import IterationViewSet
 from debtreg.api.plan import PlanView
+from debtreg.api.policies import ActivationViewSet, PolicyViewSet
 from debtreg.api.prices import PriceViewSet
 from debtreg.api.ranking import RankingViewSet
 from debtreg.api.runs import RunViewSet
@@ -37,6 +38,8 @@ for prefix, viewset in (
     ("iterations", IterationViewSet),
     ("backlog", BacklogViewSet),
     ("imports", ImportViewSet),
+    ("policies", PolicyViewSet),
+    ("policies/activations", ActivationViewSet),
 ):
     router.register(prefix, viewset, basename=f"api-{prefix}")
 

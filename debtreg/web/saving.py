@@ -12,9 +12,7 @@ from django.utils.translation import gettext as _
 
 from debtreg.actions import catalog
 from debtreg.errors import DebtregError, NotAllowed
-from debtreg.models import ScoringRun
-from debtreg.models.job import JobState
-from debtreg.tasks import enqueue
+from debtreg.tasks import enqueue_waiting
 from debtreg.web.fields import show_problems
 from debtreg.web.requests import PageRequest
 
@@ -57,6 +55,5 @@ def edit_page(
 
 
 def _leave(back: str) -> HttpResponse:
-    if waiting := ScoringRun.objects.filter(state=JobState.QUEUED).first():
-        enqueue(waiting)
+    enqueue_waiting()
     return redirect(back)

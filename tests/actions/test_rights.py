@@ -32,6 +32,8 @@ TABLE = {
     "scenario.change": ({SRE, ADMIN},) * 3,
     "ledger.import": ({MEMBER, OWNER, SRE, ADMIN},) * 3,
     "run.start": ({OWNER, SRE, ADMIN},) * 3,
+    "policy.change": ({ADMIN},) * 3,
+    "policy.what_if": ({OWNER, SRE, ADMIN},) * 3,
     "everything": ({ADMIN},) * 3,
 }
 

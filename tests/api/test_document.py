@@ -54,6 +54,8 @@ def test_every_path_of_the_contract_is_there(document):
         *("debts/{key}/veto", "debts/{key}/pin", "debts/{key}/accept", "debts/bulk", "ranking"),
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
+        *("policies", "policies/{version}", "policies/{version}/diff"),
+        *("policies/{version}/activate", "policies/rollback"),
     ):
         assert f"/api/v1/{path}/" in document["paths"], path
 
@@ -148,6 +150,7 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("scenarios/", examples.SCENARIO),
         ("calculators/roi/", examples.ROI),
         ("debts/{key}/veto/", examples.DECISION),
+        ("policies/", examples.POLICY),
     ],
 )
 def test_the_examples_work_as_they_stand(api, path, body):

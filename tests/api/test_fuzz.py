@@ -56,6 +56,7 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
         "dependencies": {},
         "imports": {"id": LedgerImport.objects.create(source=source, filename="a.csv").pk},
         "iterations": {"id": iteration.pk},
+        "policies": {"version": 1},
         "prices": {"id": Price.objects.get(kind="toil").pk},
         "scenarios": {"id": ScenarioMemberFactory(item_id=item["key"][5:]).scenario_id},
         "scoring-runs": {"id": ScoringRun.objects.create().pk},

@@ -22,10 +22,11 @@ from debtreg.models import (
     Team,
 )
 from tests.api.conftest import TOIL
+from tests.factories import ScoringPolicyFactory
 
 LISTS = [
     *("teams", "services", "dependencies", "prices", "contracts", "debts", "ranking"),
-    *("scoring-runs", "iterations", "backlog", "imports"),
+    *("scoring-runs", "iterations", "backlog", "imports", "policies", "policies/activations"),
     *("debts/{key}/history", "imports/{import_id}/findings"),
 ]
 KINDS = ["latency", "errors", "downtime", "credits", "compliance", "toil", "drag"]
@@ -74,6 +75,7 @@ def grow(log, api, checkout):
                 promoted_by=api.user,
             )
             ScoringRun.objects.create(state="done", requested_by=api.user)
+            ScoringPolicyFactory()
             source = LedgerSource.objects.create(name=f"ledger {n}")
             LedgerImport.objects.create(source=source, filename="a.csv", requested_by=api.user)
             ScoreChange.objects.create(

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from scoring import CONFIDENCES, DEFAULT_PAYLOAD, KINDS, Policy, ScoringError
+from scoring import CONFIDENCES, DEFAULT_PAYLOAD, KINDS, Policy, ScoringError, payload_problems
 
 
 def changed(path, value):
@@ -44,6 +44,14 @@ def test_the_default_policy_has_neutral_weights_and_the_threshold_three():
 def test_a_wrong_policy_is_refused_by_the_name_of_the_field(path, value, message):
     with pytest.raises(ScoringError, match=message):
         Policy.from_payload(changed(path, value))
+
+
+def test_everything_that_is_wrong_with_a_policy_is_said_at_once():
+    payload = changed("threshold", -1) | {"min_confidence": 2, "luck": "x" * 10_000}
+    problems = payload_problems(payload)
+    assert [problem.column for problem in problems] == ["min_confidence", "policy", "threshold"]
+    assert all(len(str(problem)) < 300 for problem in problems)
+    assert payload_problems(DEFAULT_PAYLOAD) == []
 
 
 def test_a_policy_with_a_part_missing_is_refused():
