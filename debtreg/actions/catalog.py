@@ -11,7 +11,7 @@ from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from debtreg import plans
-from debtreg.actions import audit, backlog, rights, scores
+from debtreg.actions import audit, backlog, rights, scenario_entries, scores
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict
 from debtreg.models import (
@@ -140,18 +140,19 @@ _TIERS = {1: Criticality.CRITICAL, 2: Criticality.HIGH, 3: Criticality.MEDIUM, 4
 
 @transaction.atomic
 def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
-    """Take in a catalog: teams, services, dependencies, slas. Repeating it changes nothing.
+    """Take in a catalog: teams, services, dependencies, slas, scenarios. A repeat changes nothing.
 
     document : {"teams": [{slug, name}], "services": [{slug, name, team, aliases, tier or
         criticality, yearly_requests, language}], "dependencies": [{consumer, provider, protocol,
-        hard}], "slas": [{id, metric, target, scope, penalty_clause, window}]}
+        hard}], "slas": [{id, metric, target, scope, penalty_clause, window}],
+        "scenarios": see scenario_entries.store; the debts that they name must be there}
     Returns how many of each are new. Raises NotValid, naming the entry.
     """
     rights.check(by, "catalog.change")
     if not isinstance(document, Mapping):
         raise NotValid(
-            "The catalog is not a mapping with teams, services, dependencies and slas.",
-            hint="Look at demo/services.yaml for the form.",
+            "The catalog is not a mapping with teams, services, dependencies, slas and scenarios.",
+            hint="Look at demo/services.yaml and demo/scenarios.yaml for the form.",
         )
     loader = _Loader(by)
     counts = {
@@ -163,7 +164,10 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             ("slas", loader.sla),
         )
     }
-    if loader.changed:
+    counts["scenarios"], scenarios_changed = scenario_entries.store(
+        entries=_entries(document, "scenarios"), by=by
+    )
+    if loader.changed or scenarios_changed:
         audit.record("catalog.load", "catalog", by=by, new=counts, kind="catalog")
     return counts
 
@@ -171,7 +175,7 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
 def _entries(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     entries = document.get(name) or []
     if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
-        raise NotValid(f"{name} is not a list of mappings.", hint="Look at demo/services.yaml.")
+        raise NotValid(f"{name} is not a list of mappings.", hint="Look at demo/*.yaml.")
     return entries
 
 

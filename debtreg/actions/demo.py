@@ -46,7 +46,7 @@ def people() -> list[dict[str, Any]]:
 
 
 def fill(say: Callable[[str], None] = lambda text: None) -> None:
-    """Teams, services, contracts, prices, iterations, people, the ledger, and some impacts.
+    """Teams, services, contracts, prices, iterations, people, the ledger, some impacts, a scenario.
 
     Ends with a scoring run that waits for a worker. Begun anew after an interruption it goes on;
     a filled database is left alone.
@@ -54,7 +54,7 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     if is_filled():
         return
     company = _company()
-    document = yaml.safe_load((FOLDER / "services.yaml").read_text("utf-8"))
+    document = _read("services.yaml")
     say("Services, dependencies and contracts ...")
     catalog.load(document=document, by=None)
     _prices(company, document)
@@ -64,12 +64,18 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     _ledger(company["source"])
     say("What the important ones do ...")
     _impacts(company)
+    say("What nineteen low priorities do together ...")
+    catalog.load(document=_read("scenarios.yaml"), by=None)
     scores.queue_run(by=None)
     audit.record(FILLED, "demo", by=None, kind="demo")
 
 
 def _company() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((FOLDER / "company.yaml").read_text("utf-8"))
+    return _read("company.yaml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text("utf-8"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, ClassVar, Self
 
@@ -60,6 +61,23 @@ class DebtItemQuerySet(models.QuerySet["DebtItem"]):
     def named(self, text: str) -> Self:
         """Items whose title or outside reference contains the text, in any case."""
         return self.filter(Q(title__icontains=text) | Q(ledger_id__iexact=text))
+
+    def called(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """Name -> the items that it may mean: by key, by outside reference, by a ledger's id."""
+        pks = {name: pk_of(name) if name.upper().startswith(KEY_PREFIX) else None for name in names}
+        rows = list(
+            self.filter(
+                Q(pk__in=[pk for pk in pks.values() if pk is not None])
+                | Q(external_ref__in=pks)
+                | Q(ledger_id__in=pks)
+            ).values_list("pk", "external_ref", "ledger_id")
+        )
+        there = {row[0] for row in rows}
+        found = {name: {own} if own and own in there else set() for name, own in pks.items()}
+        for pk, *others in rows:
+            for name in found.keys() & set(others):
+                found[name].add(pk)
+        return {name: sorted(several) for name, several in found.items()}
 
 
 class DebtItem(models.Model):

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service
-from tests.factories import UserFactory
+from tests.factories import DebtItemFactory, UserFactory
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "ledger"
 CATALOG = Path(__file__).resolve().parents[2] / "demo" / "services.yaml"
@@ -65,6 +65,26 @@ def test_import_catalog_says_what_is_wrong_and_stores_nothing(db, tmp_path, cont
 
     assert says in refused("import_catalog", file)
     assert not Service.objects.exists()
+
+
+def test_import_catalog_takes_scenarios_and_names_every_debt_that_is_not_there(
+    db, tmp_path, capsys
+):
+    file = tmp_path / "scenarios.yaml"
+    member = "{{debt: {}, role: gate}}"
+    form = "scenarios: [{{name: A, trigger_rate: 1, loss: 5, members: [{}, {}]}}]"
+    file.write_text(form.format(member.format("TD-1"), member.format("TD-2")))
+    said = refused("import_catalog", file)
+    assert "scenarios: A: members[0].debt: There is no debt 'TD-1'" in said
+    assert "scenarios: A: members[1].debt: There is no debt 'TD-2'" in said
+
+    for name in ("TD-1", "TD-2"):
+        DebtItemFactory(ledger_id=name)
+    ScoringRun.objects.all().delete()
+    call_command("import_catalog", file)
+    said = capsys.readouterr().out
+    assert "1 scenarios" in said
+    assert "scoring run" not in said  # its members are scored already
 
 
 def test_import_catalog_names_a_file_that_is_not_there(db, tmp_path):

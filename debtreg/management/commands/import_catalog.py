@@ -1,4 +1,4 @@
-"""Teams, services, dependencies and contracts from a file."""
+"""Teams, services, dependencies, contracts and failure scenarios from a file."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from debtreg.actions import audit, catalog
 from debtreg.errors import DebtregError
-from debtreg.models import Channel
+from debtreg.models import Channel, JobState, ScoringRun
 
 
 class Command(BaseCommand):
-    help = """Take in a catalog: teams, services, dependencies and SLA contracts, from YAML.
+    help = """Take in a catalog from YAML: teams, services, dependencies, SLA contracts, scenarios.
 
-    Importing it again updates what has changed. All of it comes in, or nothing.
+    Importing it again updates what has changed. All of it comes in, or nothing. Failure scenarios
+    name debts that are there: import the ledger before them.
     Example: manage.py import_catalog demo/services.yaml"""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,9 +33,9 @@ class Command(BaseCommand):
             counts = catalog.load(document=document, by=None)
         except DebtregError as error:
             raise CommandError(
-                f"{error.message} {error.hint} Nothing was stored.", returncode=2
+                f"{error.message}\n{error.hint} Nothing was stored.", returncode=2
             ) from error
         new = ", ".join(f"{count} {name}" for name, count in counts.items())
-        self.stdout.write(
-            self.style.SUCCESS(f"New: {new}. A scoring run waits: `manage.py score` does it now.")
-        )
+        self.stdout.write(self.style.SUCCESS(f"New: {new}."))
+        if ScoringRun.objects.filter(state=JobState.QUEUED).exists():
+            self.stdout.write("A scoring run waits: `manage.py score` does it now.")
