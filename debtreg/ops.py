@@ -21,10 +21,14 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from debtreg import versions
-from debtreg.models import Job, JobState, LedgerImport, ScoringRun
+from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
 
 logger = structlog.get_logger(__name__)
-KINDS: dict[str, type[Job]] = {"scoring_run": ScoringRun, "ledger_import": LedgerImport}
+KINDS: dict[str, type[Job]] = {
+    "scoring_run": ScoringRun,
+    "ledger_import": LedgerImport,
+    "what_if": WhatIf,
+}
 FAILURES = (DatabaseError, redis.RedisError, OSError)
 
 

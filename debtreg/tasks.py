@@ -15,9 +15,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
-from debtreg.actions import imports, jobs, scores
+from debtreg.actions import imports, jobs, scores, what_if
 from debtreg.errors import DebtregError
-from debtreg.models import Job, JobState, LedgerImport, ScoringRun
+from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
 from debtreg.models.job import MAX_ATTEMPTS
 
 log = structlog.get_logger(__name__)
@@ -40,9 +40,13 @@ def enqueue_waiting() -> ScoringRun | None:
 
 
 def _send(model: type[Job], pk: int) -> None:
-    task = run_scoring if model is ScoringRun else run_import
+    tasks: dict[type[Job], Any] = {
+        ScoringRun: run_scoring,
+        LedgerImport: run_import,
+        WhatIf: run_what_if,
+    }
     try:
-        task.delay(pk)
+        tasks[model].delay(pk)
     except (BrokerAway, OSError) as error:
         log.warning("broker_away", job=f"{model.__name__} {pk}", error=str(error))
 
@@ -61,6 +65,15 @@ def run_import(import_id: int) -> bool:
     """Do the step of an import that is due: preview or commit. True if this worker did it."""
     done = _do(LedgerImport, import_id, imports.run)
     enqueue_waiting()
+    return done
+
+
+@shared_task
+def run_what_if(what_if_id: int) -> bool:
+    """Work out what a version of the policy would move. True if this worker did it."""
+    done = _do(WhatIf, what_if_id, what_if.run)
+    if done and (waiting := WhatIf.objects.filter(state=JobState.QUEUED).last()):
+        enqueue(waiting)
     return done
 
 
@@ -101,7 +114,7 @@ def _do(model: type[Job], pk: int, action: Any) -> bool:
 def sweep() -> int:
     """Send again what no worker has: jobs whose worker died, and messages that got lost."""
     sent = 0
-    for model in (ScoringRun, LedgerImport):
+    for model in (ScoringRun, LedgerImport, WhatIf):
         jobs.give_up(model, MAX_ATTEMPTS)
         for pk in jobs.orphans(model):
             _send(model, pk)

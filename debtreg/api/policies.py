@@ -16,6 +16,7 @@ from debtreg.actions import policies
 from debtreg.api import examples
 from debtreg.api.base import NounViewSet, StrictSerializer
 from debtreg.api.fields import Text
+from debtreg.api.what_if import WhatIfs
 from debtreg.models import PolicyActivation, ScoringPolicy
 
 
@@ -93,7 +94,7 @@ class ActivationSerializer(serializers.Serializer):
 _LAST = PolicyActivation.objects.filter(policy=OuterRef("pk")).order_by("-pk")
 
 
-class PolicyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSet):
+class PolicyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, WhatIfs):
     """Versions of the scoring policy, the latest first. They never change."""
 
     queryset = ScoringPolicy.objects.select_related("created_by").annotate(

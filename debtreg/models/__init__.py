@@ -42,6 +42,7 @@ from .score import (
 )
 from .service import Criticality, Dependency, Service, Team
 from .user import ApiToken, Role, User
+from .what_if import Mover, WhatIf
 
 __all__ = [
     "ACTIVE_STATES",
@@ -84,6 +85,7 @@ __all__ = [
     "LedgerRow",
     "LedgerSource",
     "MemberRole",
+    "Mover",
     "Operator",
     "PolicyActivation",
     "Prerequisite",
@@ -103,6 +105,7 @@ __all__ = [
     "Team",
     "UploadChunk",
     "User",
+    "WhatIf",
     "pk_of",
     "points",
 ]

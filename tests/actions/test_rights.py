@@ -2,7 +2,17 @@
 
 import pytest
 
-from debtreg.actions import backlog, catalog, debt, rights, scenarios, scores, users
+from debtreg.actions import (
+    backlog,
+    catalog,
+    debt,
+    policies,
+    rights,
+    scenarios,
+    scores,
+    users,
+    what_if,
+)
 from debtreg.errors import NotAllowed, NotFound
 from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Role, ScoringRun
 from tests.factories import (
@@ -157,6 +167,8 @@ ACTIONS = {
         lambda t, by: scenarios.remove(pk=t["scenario"].pk, by=by),
         "scenario.change",
     ),
+    "what if": (lambda t, by: what_if.request(version=1, by=by), "policy.what_if"),
+    "activate": (lambda t, by: policies.activate(version=1, by=by), "policy.change"),
     "load": (lambda t, by: catalog.load(document={}, by=by), "catalog.change"),
 }
 

@@ -55,7 +55,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
         *("policies", "policies/{version}", "policies/{version}/diff"),
-        *("policies/{version}/activate", "policies/rollback"),
+        *("policies/{version}/activate", "policies/rollback", "policies/{version}/what-if"),
     ):
         assert f"/api/v1/{path}/" in document["paths"], path
 
