@@ -689,19 +689,16 @@ def of_input(
 
 
 def calculate_roi(body: Mapping[str, Any]) -> dict[str, Any]:
-    """scoring.calculate_roi under the policy in force."""
+    """scoring.calculate_roi under the policy in force. Raises ScoringError."""
     policy = versions.in_force()
-    try:
-        return {**scoring.calculate_roi(body, policy), "policy_version": policy.version}
-    except scoring.ScoringError as error:
-        raise refusal(error) from error
+    return {**scoring.calculate_roi(body, policy), "policy_version": policy.version}
 
 
 def refusal(error: scoring.ScoringError) -> DebtregError:
     """What scoring refuses, as an error for people."""
     return DebtregError(
         str(error),
-        hint="Correct this number; nothing was stored.",
+        hint="Correct this value; nothing was stored.",
         code="out_of_range",
         fields={error.column: [str(error)]},
     )

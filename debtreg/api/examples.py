@@ -7,9 +7,14 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 
 
+def shown(name: str, value: Any) -> OpenApiExample:
+    """An example of what may be sent."""
+    return OpenApiExample(name, value=value, request_only=True)
+
+
 def example(name: str, value: Any) -> Any:
     """Show an example of a body that a serializer reads."""
-    return extend_schema_serializer(examples=[OpenApiExample(name, value=value, request_only=True)])
+    return extend_schema_serializer(examples=[shown(name, value)])
 
 
 TEAM = {"slug": "payments", "name": "Payments", "day_rate": "1600", "days_per_point": "0.5"}
@@ -125,5 +130,48 @@ POLICY = {
             "negligible_share": 0.0001,
         },
     },
+}
+INVERSION = {
+    "target_percent": "99.99",
+    "period_days": "365",
+    "recovery_seconds": "480",
+    "impact": "1",
+    "open_seconds": "30",
+}
+PENALTY = {
+    "target": "≤300ms",
+    "measured": "0.35s",
+    "requests": 2_000_000,
+    "clause": "每低于目标10ms,扣减SLO预算5%",
+    "objective_percent": "99.9",
+    "period_days": "30",
+}
+CREDIT = {
+    "target": ">=99.9%",
+    "measured": "99.5%",
+    "requests": 2_000_000,
+    "clause": {
+        "tiers": [
+            {"below_percent": "99.9", "credit_percent": "10"},
+            {"below_percent": "99", "credit_percent": "25"},
+        ]
+    },
+    "fee": "80000",
+}
+BURN_RATE = {
+    "objective_percent": "99.9",
+    "good": 985_600,
+    "total": 1_000_000,
+    "window_seconds": 3600,
+    "period_days": "30",
+}
+BREAKER = {
+    "objective_percent": "99.99",
+    "period_days": "365",
+    "recovery_seconds": "480",
+    "failure_threshold": 6,
+    "call_timeout_ms": 300,
+    "open_seconds": "60",
+    "half_open_probes": 1,
 }
 DECISION = {"reason": "The service is replaced in May.", "until": "2027-05-31"}

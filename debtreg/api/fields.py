@@ -180,7 +180,7 @@ class Estimate(serializers.Field):
     }
 
     def __init__(self, *, number: Number | None = None, **options: Any) -> None:
-        super().__init__(source="*", required=False, allow_null=True, **options)
+        super().__init__(**{"source": "*", "required": False, "allow_null": True, **options})
         self.number = number or Number()
 
     def bind(self, field_name: str, parent: Any) -> None:

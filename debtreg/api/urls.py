@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from debtreg.api import docs, errors
+from debtreg.api import calculators, docs, errors
 from debtreg.api.backlog import BacklogViewSet
 from debtreg.api.bulk import BulkView
-from debtreg.api.calculators import RoiView
 from debtreg.api.contracts import ContractViewSet
 from debtreg.api.debts import DebtViewSet
 from debtreg.api.dependencies import DependencyViewSet
@@ -57,7 +56,10 @@ v1: list[URLPattern | URLResolver] = [
         FindingViewSet.as_view({"get": "list"}),
         name="api-imports-findings",
     ),
-    path("calculators/roi/", RoiView.as_view(), name="api-calculators-roi"),
+    *(
+        path(f"calculators/{name}/", view.as_view(), name=f"api-calculators-{name}")
+        for name, view in calculators.VIEWS.items()
+    ),
     *router.urls,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
