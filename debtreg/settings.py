@@ -177,6 +177,8 @@ env.check(
 )
 # The one currency of this installation, ISO 4217. Amounts are never converted.
 CURRENCY = env.text("CURRENCY", "CNY", pattern="[A-Z]{3}", needs="an ISO 4217 code such as CNY")
+# How long after a repair its benefit is to be measured, in days.
+OUTCOME_DUE_DAYS = env.whole("OUTCOME_DUE_DAYS", 90, least=7, most=730)
 
 # --- Database -------------------------------------------------------------------------------------
 

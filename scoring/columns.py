@@ -60,6 +60,9 @@ def _three_points(name: str, unit: str, low: float, high: float) -> list[Column]
     return [_column(f"{name}_{point}", unit, low, high) for point in POINTS]
 
 
+# Of a reading: a shorter period says more about its weekdays than about a year.
+LEAST_DAYS = 7
+
 _ID = 2.0**62
 _MONEY = 1e15
 
@@ -127,6 +130,23 @@ _ALL = [
     _column("own_benefit", "currency / year, without scenarios", -np.inf, np.inf),
     _column("repair_cost", "currency", 0, np.inf),
     _column("roi", "ratio", -np.inf, np.inf),
+    # outcomes: what repairs have brought
+    _column("outcome_id", "key", 0, _ID, dtype="int64", default=0),
+    _column(
+        "impact", "number of the impact, 0 for the whole item", 0, 1e6, dtype="int64", default=0
+    ),
+    _column("after", "read after the repair", 0, 1, dtype="bool", default=False),
+    _column("period_days", "days", LEAST_DAYS, 1e5),
+    _column("amount", "currency in the period", 0, _MONEY),
+    _column("measured", "and not estimated", 0, 1, dtype="bool", default=False),
+    _column("by_id", "key of a group, -1 for none", -1, _ID, dtype="int64", default=-1),
+    _column("predicted", "currency or currency / year", -np.inf, np.inf),
+    _column("realised", "currency or currency / year", -np.inf, np.inf),
+    _column("predicted_cost", "currency", 0, np.inf),
+    _column("actual_cost", "currency", 0, np.inf),
+    _column("open_days", "days from promotion to resolved, or so far", 0, 1e6),
+    _column("since_days", "days from promotion to the first day under view", 0, 1e6),
+    _column("resolved", "and no longer open", 0, 1, dtype="bool", default=False),
 ]
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _ALL}
 
@@ -177,6 +197,11 @@ ENTRY_COLUMNS = ("item_id", "team_id", "benefit", "days", "pinned", "iteration_i
 ITERATION_COLUMNS = ("iteration_id", "team_id", "order", "half_days_left")
 GUARANTEE_COLUMNS = ("guarantee_id", "objective", "requests_per_year")
 PREREQUISITE_COLUMNS = ("item_id", "needs_id")
+READING_COLUMNS = ("outcome_id", "impact", "after", "period_days", "amount", "measured")
+PREDICTION_COLUMNS = ("outcome_id", "impact", "benefit")
+BIAS_COLUMNS = ("by_id", "predicted", "realised")
+RETURN_COLUMNS = ("by_id", "predicted", "realised", "predicted_cost", "actual_cost")
+SPELL_COLUMNS = ("open_days", "since_days", "resolved")
 SHARE_COLUMNS = ("item_id", *(f"loss_share_{point}" for point in POINTS), "effectiveness")
 
 

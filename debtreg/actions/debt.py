@@ -14,7 +14,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from debtreg import bulk, frames, plans
-from debtreg.actions import audit, backlog, rights, scores
+from debtreg.actions import audit, backlog, outcomes, rights, scores
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
     IMPACT_POINTS,
@@ -57,7 +57,7 @@ def create(
     by: User | None,
 ) -> DebtItem:
     """Log a debt and score it. Without a team it goes to the service's team."""
-    item = DebtItem(**fields)
+    item = DebtItem(**{"author": by, **fields})
     if item.team_id is None and item.service is not None:
         item.team = item.service.team
     rights.check(by, "debt.change", item)
@@ -128,7 +128,10 @@ def _locked(pk: int) -> DebtItem:
 
 
 def _follow_status(item: DebtItem, before: str, by: User | None) -> None:
-    """What a change of status changes beside it. Accepting takes who may decide."""
+    """What a change of status changes beside it. Accepting takes who may decide.
+
+    Call it before anything is saved: an outcome keeps what is published until then.
+    """
     if item.status == before:
         return
     if item.status == DebtStatus.ACCEPTED:
@@ -137,6 +140,10 @@ def _follow_status(item: DebtItem, before: str, by: User | None) -> None:
         item.accept_reason, item.accept_until = "", None
     is_done = item.status == DebtStatus.DONE
     item.closed_on = (item.closed_on or timezone.localdate()) if is_done else None
+    if is_done and item.pk:
+        outcomes.freeze([item.pk])
+    elif before == DebtStatus.DONE:
+        outcomes.reopen([item.pk])
 
 
 def _save(item: DebtItem) -> None:
@@ -380,10 +387,13 @@ def store_many(
     pks[new] = np.array(_new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
     pk_of_row = pks.astype("int64").to_numpy()
     _refuse_unknown(items, impacts)
-    decided = _locked_decisions(pk_of_row[~new.to_numpy()].tolist())
+    statuses = _locked_statuses(pk_of_row[~new.to_numpy()].tolist())
+    entries = plans.entries_of(list(statuses)) if statuses else pd.DataFrame({"item_id": []})
+    decided = _decisions(entries["item_id"].tolist())
+    _follow_statuses(items, pk_of_row, statuses)
     try:
         with transaction.atomic():
-            _insert_items(items[new], pk_of_row[new.to_numpy()])
+            _insert_items(items[new], pk_of_row[new.to_numpy()], by)
             _update_items(items[~new], pk_of_row[~new.to_numpy()])
             if replaced is None:
                 replaced = pk_of_row[~new.to_numpy()].tolist()
@@ -438,22 +448,40 @@ def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
                 )
 
 
-def _locked_decisions(pks: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """Lock the items, in one order for everybody; what is decided on those in a backlog."""
+def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:
+    """Lock the items, in one order for everybody; the status of each."""
     if not pks:
         return {}
     condition, params = frames.among("id", pks)
     lock = "FOR NO KEY UPDATE" if bulk.is_postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id FROM {frames.ITEMS} WHERE {condition} ORDER BY id {lock}", params
+            f"SELECT id, status FROM {frames.ITEMS} WHERE {condition} ORDER BY id {lock}", params
         )
-        missing = set(pks) - {row[0] for row in cursor.fetchall()}
-    if missing:
+        statuses: dict[int, str] = dict(cursor.fetchall())
+    if missing := set(pks) - statuses.keys():
         raise NotFound(
             f"There is no debt item DEBT-{min(missing)}.", hint="Look it up in the ranking."
         )
-    return _decisions(plans.entries_of(pks)["item_id"].tolist())
+    return statuses
+
+
+def _follow_statuses(
+    items: pd.DataFrame, pks: np.ndarray[Any, Any], before: Mapping[int, str]
+) -> None:
+    """Keep what was predicted of known items that are resolved now, before they change."""
+    if "status" not in items or not before:
+        return
+    is_done = items["status"].to_numpy() == DebtStatus.DONE
+    was_done = pd.Series(before).eq(DebtStatus.DONE).reindex(pks)
+    resolved = is_done & was_done.eq(False).to_numpy()
+    days = items["closed_on"][resolved] if "closed_on" in items else pd.Series(dtype=object)
+    stated = dict(zip(pks[resolved].tolist(), days, strict=False))
+    outcomes.freeze(
+        pks[resolved].tolist(),
+        closed_on={pk: pd.Timestamp(day).date() for pk, day in stated.items() if pd.notna(day)},
+    )
+    outcomes.reopen(pks[~is_done & was_done.eq(True).to_numpy()].tolist())
 
 
 def _decisions(pks: Iterable[int]) -> dict[int, tuple[Any, ...]]:
@@ -480,12 +508,14 @@ def _new_keys(table: str, count: int) -> list[int]:
         return list(range(first, first + count))
 
 
-def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
+def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any], by: User | None) -> None:
     if items.empty:
         return
     now = bulk.stamp(timezone.now())
     fields = [field for field in DebtItem._meta.concrete_fields if field.attname != "id"]
-    constant = {"revision": 1, "created_at": now, "updated_at": now, **_DEFAULTS}
+    author = by.pk if by else None
+    constant = {"revision": 1, "created_at": now, "updated_at": now, "author_id": author}
+    constant |= _DEFAULTS
     columns: list[Sequence[Any]] = [pks.tolist()]
     for field in fields:
         name = field.attname

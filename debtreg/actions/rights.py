@@ -9,6 +9,7 @@ from debtreg.models import DebtItem, Iteration, Role, Team, User
 ROLES: dict[str, tuple[str, ...]] = {
     "debt.change": (Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE),
     "debt.decide": (Role.PRODUCT_OWNER,),
+    "outcome.measure": (Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE),
     "iteration.change": (Role.PRODUCT_OWNER,),
     "catalog.change": (Role.SRE,),
     "scenario.change": (Role.SRE,),
@@ -19,10 +20,11 @@ ROLES: dict[str, tuple[str, ...]] = {
     "everything": (),
 }
 # These are kept to a person's own teams; an SRE looks after the services of all of them.
-OWN_TEAM = {"debt.change", "debt.decide", "iteration.change"}
+OWN_TEAM = {"debt.change", "debt.decide", "outcome.measure", "iteration.change"}
 WHAT = {
     "debt.change": "change debts",
     "debt.decide": "decide on debts",
+    "outcome.measure": "enter what a repair has brought",
     "iteration.change": "change iterations",
     "catalog.change": "change the catalog, contracts and prices",
     "scenario.change": "change failure scenarios",

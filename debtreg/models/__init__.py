@@ -25,6 +25,14 @@ from .imports import (
     UploadChunk,
 )
 from .job import Job, JobState
+from .outcome import (
+    READING_GRADES,
+    Outcome,
+    OutcomeImpact,
+    OutcomeReading,
+    OutcomeState,
+    Side,
+)
 from .policy import PolicyActivation, ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
 from .scenario import MOST_MEMBERS, FailureScenario, MemberRole, ScenarioMember
@@ -55,6 +63,7 @@ __all__ = [
     "POINTS",
     "PRICE_KINDS",
     "PRICE_UNITS",
+    "READING_GRADES",
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",
@@ -87,6 +96,10 @@ __all__ = [
     "MemberRole",
     "Mover",
     "Operator",
+    "Outcome",
+    "OutcomeImpact",
+    "OutcomeReading",
+    "OutcomeState",
     "PolicyActivation",
     "Prerequisite",
     "Price",
@@ -102,6 +115,7 @@ __all__ = [
     "ScoringPolicy",
     "ScoringRun",
     "Service",
+    "Side",
     "Team",
     "UploadChunk",
     "User",

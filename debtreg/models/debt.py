@@ -114,6 +114,14 @@ class DebtItem(models.Model):
         max_length=6, choices=Confidence, default=Confidence.NONE, blank=True
     )
 
+    author = models.ForeignKey(
+        "User",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who logged it. Null: not known.",
+    )
     owner = models.CharField(max_length=120, blank=True)
     tags = models.JSONField(default=list, blank=True)
     plan = models.TextField(blank=True, help_text="How it is to be repaired.")

@@ -37,6 +37,7 @@ MEMBER, OWNER, SRE, COMPLIANCE, DIRECTOR, ADMIN = (
 TABLE = {
     "debt.change": ({MEMBER, OWNER, SRE, ADMIN}, {SRE, ADMIN}, {MEMBER, OWNER, SRE, ADMIN}),
     "debt.decide": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
+    "outcome.measure": ({MEMBER, OWNER, SRE, ADMIN}, {SRE, ADMIN}, {MEMBER, OWNER, SRE, ADMIN}),
     "iteration.change": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
     "catalog.change": ({SRE, ADMIN},) * 3,
     "scenario.change": ({SRE, ADMIN},) * 3,
