@@ -124,6 +124,8 @@ STORAGES = {
 UPLOAD_LIMIT_MB = env.whole("UPLOAD_LIMIT_MB", 50, least=1, most=2048)
 # The largest body that is not a file, in bytes: a bulk call of 5,000 items takes 5 to 15 MB.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+# A scenario's form has five fields for each of its 200 members.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 # --- Security -------------------------------------------------------------------------------------
 

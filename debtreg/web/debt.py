@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from debtreg import losses
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -21,6 +22,7 @@ from debtreg.models import (
     Iteration,
     IterationState,
     LedgerRow,
+    ScenarioMember,
     Score,
     ScoreChange,
 )
@@ -28,6 +30,7 @@ from debtreg.web import words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
 from debtreg.web.requests import PageRequest
+from debtreg.web.rows import rearranged
 
 MOST_CHANGES = 30
 
@@ -61,6 +64,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "past_entries": BacklogEntry.objects.filter(item=item, closed_at__isnull=False)
             .select_related("iteration")
             .order_by("-pk")[:10],
+            "memberships": _memberships(item),
             "needs": item.prerequisites.select_related("score").prefetch_related(needs),
             "needed_by": item.dependents.all(),
             "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source")[:5],
@@ -71,6 +75,16 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             else [],
         },
     )
+
+
+def _memberships(item: DebtItem) -> list[ScenarioMember]:
+    """Its roles in failure scenarios, each with what it is to the scenario and what that loses."""
+    members = list(item.scenario_members.select_related("scenario").order_by("scenario__name"))
+    found = losses.of(each.scenario_id for each in members) if members else {}
+    for each in members:
+        each.loss = found[each.scenario_id]  # type: ignore[attr-defined]
+        each.part = found[each.scenario_id].parts[item.pk]  # type: ignore[attr-defined]
+    return members
 
 
 def _with_words(story: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +127,9 @@ def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
     data: QueryDict | None = request.POST if request.method == "POST" else None
     saves = data is not None and not {"add", "remove", "work_out"} & data.keys()
     if data is not None:
-        data = _rearranged(data)
+        chosen = str(data.get("add"))
+        added = {"kind": chosen, "grade": "estimated"} if chosen in words.KINDS else None
+        data = rearranged(data, "impacts", MOST_IMPACTS, added)
     form, impacts = _forms(data, catalog, item)
     problem = None
     if saves and form.is_valid() & impacts.is_valid():
@@ -123,7 +139,7 @@ def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
             problem = error
             show_problems(form, error)
         except DebtregError as error:
-            show_problems(form, error, {"service": "service", "team": "service"}, impacts)
+            show_problems(form, error, {"service": "service", "team": "service"}, impacts.forms)
     story = _story(form, impacts) if data is not None or item else None
     if not saves and data is not None:
         quiet(form, *impacts.forms)
@@ -160,37 +176,6 @@ def _forms(data: QueryDict | None, catalog: Catalog, item: DebtItem | None) -> t
         DebtForm(data, catalog=catalog, item=item),
         ImpactFormSet(data, initial=initial, prefix="impacts", form_kwargs={"catalog": catalog}),
     )
-
-
-def _rearranged(data: QueryDict) -> QueryDict:
-    """What was sent, with the impact that a button adds, without the one that a button removes."""
-    if not {"add", "remove"} & data.keys():
-        return data
-    data = data.copy()
-    total = data.get("impacts-TOTAL_FORMS", "")
-    count = min(int(total), MOST_IMPACTS) if total.isascii() and total.isdigit() else 0
-    rows = [
-        {name: str(data[f"impacts-{number}-{name}"]) for name in _names(data, number)}
-        for number in range(count)
-    ]
-    gone = data.get("remove", "")
-    if gone.isascii() and gone.isdigit() and int(gone) < len(rows):
-        del rows[int(gone)]
-    if data.get("add") in words.KINDS and len(rows) < MOST_IMPACTS:
-        rows.append({"kind": str(data["add"]), "grade": "estimated"})
-    for name in [name for name in data if name.startswith("impacts-")]:
-        del data[name]
-    data["impacts-TOTAL_FORMS"] = str(len(rows))
-    data["impacts-INITIAL_FORMS"] = "0"
-    for number, row in enumerate(rows):
-        for name, value in row.items():
-            data[f"impacts-{number}-{name}"] = value
-    return data
-
-
-def _names(data: QueryDict, number: int) -> list[str]:
-    prefix = f"impacts-{number}-"
-    return [name.removeprefix(prefix) for name in data if name.startswith(prefix)]
 
 
 def _save(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from debtreg.errors import DebtregError
 from debtreg.models import points
 from debtreg.numbers import plain
 
-_IMPACT = re.compile(r"impacts\[(\d+)\]\.(\w+)")
+_OF_ROW = re.compile(r"\w+\[(\d+)\]\.(\w+)")
 
 
 def _typed(value: Any) -> Any:
@@ -124,19 +124,18 @@ def show_problems(
     form: forms.BaseForm,
     error: DebtregError,
     names: Mapping[str, str] | None = None,
-    impacts: forms.BaseFormSet[Any] | None = None,
+    rows: Sequence[forms.BaseForm] = (),
 ) -> None:
     """Put an action's refusal beside the fields it concerns.
 
     names : the action's name of a field -> the form's
+    rows : the forms of impacts or members, in the action's order
     """
     placed = False
     for name, problems in error.fields.items():
         target, field = form, (names or {}).get(name, name)
-        if (match := _IMPACT.match(name)) and impacts is not None:
-            number = int(match[1])
-            if number < len(impacts.forms):
-                target, field = impacts.forms[number], match[2]
+        if (match := _OF_ROW.match(name)) and int(match[1]) < len(rows):
+            target, field = rows[int(match[1])], match[2]
         for problem in problems:
             if field in target.fields:
                 target.add_error(field, problem)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from debtreg.actions import rights
-from debtreg.models import Dependency, Guarantee, Price, Score, Service
+from debtreg.models import Dependency, FailureScenario, Guarantee, Price, Score, Service
 from debtreg.web.facets import Facets
 from debtreg.web.forms import ServiceForm
 from debtreg.web.requests import PageRequest
@@ -53,6 +53,7 @@ def detail(request: PageRequest, slug: str) -> HttpResponse:
             "prices": Price.objects.filter(Q(service=service) | Q(service=None)).order_by(
                 "kind", "service"
             ),
+            "scenarios": FailureScenario.objects.filter(members__item__service=service).distinct(),
             "debts": debts.select_related("item")[:MOST_DEBTS],
             "totals": Facets.read().totals({"service": service.pk}),
         },

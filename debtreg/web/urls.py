@@ -15,6 +15,7 @@ from debtreg.web import (
     prices,
     ranking,
     runs,
+    scenarios,
     services,
 )
 
@@ -74,6 +75,11 @@ urlpatterns = [
     path("services/new/", services.new, name="service-new"),
     path("services/<slug:slug>/", services.detail, name="service-detail"),
     path("services/<slug:slug>/edit/", services.edit, name="service-edit"),
+    path("scenarios/", scenarios.index, name="scenario-list"),
+    path("scenarios/new/", scenarios.new, name="scenario-new"),
+    path("scenarios/<int:pk>/", scenarios.detail, name="scenario-detail"),
+    path("scenarios/<int:pk>/edit/", scenarios.edit, name="scenario-edit"),
+    path("scenarios/<int:pk>/remove/", scenarios.remove, name="scenario-remove"),
     path("prices/", prices.index, name="price-list"),
     path("prices/new/", prices.new, name="price-new"),
     path("prices/<int:pk>/", prices.edit, name="price-edit"),

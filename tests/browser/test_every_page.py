@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource
 from tests.factories import ScoringRunFactory
 from tests.web.company import Company
+from tests.web.test_pages import a_scenario
 
 SAMPLE = {"row": 2, "title": "退款查询全表扫描", "state": "imported", "currency": "CNY"}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -22,6 +23,7 @@ def paths(company: Company) -> dict[str, str]:
     reading = _import(ImportStep.PREVIEW, JobState.RUNNING)
     refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
     stored = _import(ImportStep.COMMIT, JobState.DONE)
+    scenario = a_scenario(company)
     return {
         "ranking": "/",
         "ranking with filters": "/?team=payments&state=priced&min_roi=3&ordering=cost",
@@ -46,6 +48,10 @@ def paths(company: Company) -> dict[str, str]:
         "services": "/services/",
         "service": "/services/payment-service/",
         "edit a service": "/services/payment-service/edit/",
+        "scenarios": "/scenarios/",
+        "scenario": f"/scenarios/{scenario.pk}/",
+        "edit a scenario": f"/scenarios/{scenario.pk}/edit/",
+        "new scenario": "/scenarios/new/",
         "prices": "/prices/",
         "new price": "/prices/new/",
         "tokens": "/tokens/",

@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from debtreg.models import JobState, LedgerImport, LedgerSource, Role
-from tests.factories import ScoringRunFactory
+from debtreg.models import FailureScenario, JobState, LedgerImport, LedgerSource, Role
+from tests.factories import FailureScenarioFactory, ScenarioMemberFactory, ScoringRunFactory
 from tests.web.company import Company
 
 READ_BY_ALL = [
@@ -25,6 +25,8 @@ READ_BY_ALL = [
     "/runs/{run}/",
     "/services/",
     "/services/payment-service/",
+    "/scenarios/",
+    "/scenarios/{scenario}/",
     "/prices/",
     "/tokens/",
     "/help/",
@@ -39,7 +41,18 @@ FORMS = {
     "/services/new/": {Role.SRE},
     "/services/payment-service/edit/": {Role.SRE},
     "/prices/new/": {Role.SRE},
+    "/scenarios/new/": {Role.SRE},
+    "/scenarios/{scenario}/edit/": {Role.SRE},
 }
+
+
+def a_scenario(company: Company) -> FailureScenario:
+    """One with a member of each role, one of which has a page above."""
+    scenario = FailureScenarioFactory(name="Avalanche")
+    ScenarioMemberFactory(scenario=scenario, item=company.unpriced)
+    ScenarioMemberFactory(scenario=scenario, role="alternative", group="either")
+    ScenarioMemberFactory(scenario=scenario, role="amplifier", probability=0.05)
+    return scenario
 
 
 @pytest.fixture
@@ -50,6 +63,7 @@ def places(company: Company) -> dict[str, object]:
         "unpriced": company.unpriced.key,
         "unestimated": company.unestimated.key,
         "sprint": company.sprint.pk,
+        "scenario": a_scenario(company).pk,
         "run": ScoringRunFactory(state=JobState.DONE, annual_cost=1).pk,
         "ledger": LedgerImport.objects.create(
             source=LedgerSource.objects.create(name="台账"),
