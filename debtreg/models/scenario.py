@@ -114,7 +114,13 @@ class ScenarioMember(models.Model):
             ),
             models.CheckConstraint(
                 name="scenariomember_probability_of_amplifiers",
-                condition=Q(role=MemberRole.AMPLIFIER, probability__gte=0, probability__lte=1)
+                # NOT NULL by itself: a check that comes to NULL counts as kept.
+                condition=Q(
+                    role=MemberRole.AMPLIFIER,
+                    probability__isnull=False,
+                    probability__gte=0,
+                    probability__lte=1,
+                )
                 | ~Q(role=MemberRole.AMPLIFIER) & Q(probability__isnull=True),
                 violation_error_message="An amplifier needs a probability from 0 to 1;"
                 " other roles have none.",

@@ -21,9 +21,11 @@ from debtreg.models import (
 from tests.factories import (
     BacklogEntryFactory,
     DebtItemFactory,
+    FailureScenarioFactory,
     GuaranteeFactory,
     IterationFactory,
     PriceFactory,
+    ScenarioMemberFactory,
     ScoringRunFactory,
     ServiceFactory,
     TeamFactory,
@@ -69,6 +71,13 @@ def an_import() -> models.Model:
 def a_ledger_row() -> models.Model:
     source = LedgerSource.objects.create(name="s")
     return LedgerRow.objects.create(source=source, key="k", row=1, fingerprint=1)
+
+
+def a_member() -> models.Model:
+    """Another one of it is of another scenario."""
+    member = ScenarioMemberFactory()
+    member.scenario = FailureScenarioFactory()
+    return member
 
 
 NAN, INF = float("nan"), float("inf")
@@ -131,6 +140,19 @@ WRONG = [
     (an_import, {"state": "lost"}, "ledgerimport_state_known"),
     (an_import, {"step": "lost"}, "ledgerimport_step_known"),
     (a_ledger_row, {"key": "other", "state": "lost"}, "ledgerrow_state_known"),
+    (FailureScenarioFactory, {"name": ""}, "failurescenario_name_not_blank"),
+    (FailureScenarioFactory, {"name": "n", "trigger_rate": -1}, "failurescenario_rate_in_range"),
+    (FailureScenarioFactory, {"name": "n", "trigger_rate": 1e10}, "failurescenario_rate_in_range"),
+    (FailureScenarioFactory, {"name": "n", "loss_low": -1}, "failurescenario_loss_in_range"),
+    (FailureScenarioFactory, {"name": "n", "loss_low": 100_001}, "failurescenario_loss_in_order"),
+    (FailureScenarioFactory, {"name": "n", "grade": "guessed"}, "failurescenario_grade_known"),
+    (a_member, {"role": "door"}, "scenariomember_role_known"),
+    (a_member, {"role": "alternative"}, "scenariomember_group_of_alternatives"),
+    (a_member, {"group": "g"}, "scenariomember_group_of_alternatives"),
+    (a_member, {"role": "amplifier"}, "scenariomember_probability_of_amplifiers"),
+    (a_member, {"role": "amplifier", "probability": 1.1}, "probability_of_amplifiers"),
+    (a_member, {"probability": 0.5}, "scenariomember_probability_of_amplifiers"),
+    (a_member, {"effectiveness": 1.1}, "scenariomember_effectiveness_in_range"),
 ]
 
 
@@ -153,6 +175,8 @@ def a_prerequisite():
     "make",
     [
         TeamFactory,
+        FailureScenarioFactory,
+        ScenarioMemberFactory,
         ServiceFactory,
         PriceFactory,
         lambda: PriceFactory(service=ServiceFactory()),
