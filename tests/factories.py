@@ -18,7 +18,9 @@ from debtreg.models import (
     Guarantee,
     ImpactKind,
     Iteration,
+    JobState,
     MemberRole,
+    Mover,
     PolicyActivation,
     Price,
     Role,
@@ -28,6 +30,7 @@ from debtreg.models import (
     Service,
     Team,
     User,
+    WhatIf,
 )
 
 
@@ -185,6 +188,32 @@ def tamper(version: int, **changes: Any) -> None:
             f"UPDATE {ScoringPolicy._meta.db_table} SET payload = %s WHERE version = %s",
             [json.dumps(payload), version],
         )
+
+
+def what_was_worked_out(item: DebtItem) -> WhatIf:
+    """A draft of the policy, and what it would move: this item, out of the backlog."""
+    draft = ScoringPolicyFactory(in_force=False, threshold=9)
+    sums = dict.fromkeys(("annual_cost", "benefit", "weighted_benefit", "repair_cost"), "20000.00")
+    job = WhatIf.objects.create(
+        policy=draft,
+        base_id=1,
+        state=JobState.DONE,
+        items=4,
+        moved=1,
+        withdrawn=1,
+        totals={"before": sums, "after": sums},
+        finished_at=timezone.now(),
+    )
+    Mover.objects.create(
+        what_if=job,
+        place=1,
+        item=item,
+        old_roi=4.5,
+        new_priority="P2",
+        was_promoted=True,
+        is_promoted=False,
+    )
+    return job
 
 
 def toil(hours: float = 72, **columns: Any) -> dict[str, Any]:

@@ -72,32 +72,40 @@ def activate(*, version: int, by: User | None) -> PolicyActivation:
 
 
 @transaction.atomic
-def rollback(*, by: User | None) -> PolicyActivation:
+def rollback(*, by: User | None, leaving: int | None = None) -> PolicyActivation:
     """Go back to the version that was in force before the present one.
 
     Once more goes back further, and never to what was rolled back. Versions that are refused are
-    passed over.
+    passed over. With `leaving`, another version than this is not left: a second click is harmless.
     """
     rights.check(by, "policy.change")
     _wait_for_others()
+    last, target = way_back()
+    if last and leaving not in (None, last.policy_id):
+        raise Conflict(
+            f"Since you looked, {last.policy} of the scoring policy was activated, and not"
+            f" {leaving} any more.",
+            hint="Look again before you roll back.",
+        )
+    if target is None:
+        raise Conflict(
+            f"Before {last.policy} of the scoring policy no other one was in force that is good."
+            if last
+            else "No version of the scoring policy was ever in force.",
+            hint="Choose a version of the list and activate it.",
+        )
+    return _put_in_force(
+        target.policy, "policy.rollback", by, last, previous_id=target.previous_id, is_rollback=True
+    )
+
+
+def way_back() -> tuple[PolicyActivation | None, PolicyActivation | None]:
+    """The activation that a rollback ends, and the one it goes back to; None: there is none."""
     past = list(versions.lineage())
-    last = past[0] if past else None
     for target in past[1:]:
         if target.policy != past[0].policy and not versions.problem_of(target.policy):
-            return _put_in_force(
-                target.policy,
-                "policy.rollback",
-                by,
-                last,
-                previous_id=target.previous_id,
-                is_rollback=True,
-            )
-    raise Conflict(
-        f"Before {last.policy} of the scoring policy no other one was in force that is still good."
-        if last
-        else "No version of the scoring policy was ever in force.",
-        hint="Choose a version of the list and activate it.",
-    )
+            return past[0], target
+    return (past[0] if past else None), None
 
 
 def _put_in_force(

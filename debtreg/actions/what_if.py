@@ -96,7 +96,8 @@ def compare(
     """Count what moves between two scored frames of the same items, and pick the largest movers.
 
     Movers come in the order in which they matter: whose place in the backlog changes, who crosses
-    the threshold or changes priority, then by how far the ROI moves.
+    the threshold or changes priority, then by how far the ROI moves. What moves only in its cost
+    of repair, having no ROI, is counted and not listed.
     """
     old_roi, new_roi = before["roi"].to_numpy(), after["roi"].to_numpy()
     with np.errstate(invalid="ignore"):
@@ -117,11 +118,11 @@ def compare(
         "no_longer_above": above & ~newly,
         "priority_changed": priority,
     }
+    roi = _differ(before, after, "roi")
     # An ROI that comes or goes altogether is as far as one can move.
-    distance = np.nan_to_num(np.abs(new_roi - old_roi), nan=np.inf)
-    distance[~_differ(before, after, "roi")] = 0
+    distance = np.where(roi, np.nan_to_num(np.abs(new_roi - old_roi), nan=np.inf), 0)
     order = np.lexsort((after["item_id"], -distance, ~(above | priority), ~(comes | goes)))
-    order = order[(moved | above | comes | goes)[order]][:MOST_MOVERS]
+    order = order[(roi | above | priority | comes | goes)[order]][:MOST_MOVERS]
     movers = pd.DataFrame(
         {
             "place": np.arange(1, len(order) + 1),

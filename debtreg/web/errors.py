@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render, resolve_url
 from django.template import loader
 from django.utils.cache import patch_cache_control
@@ -100,9 +100,12 @@ def back(request: HttpRequest) -> str:
     return resolve_url("ranking")
 
 
-def chosen_key(request: HttpRequest, name: str) -> int | None:
-    """The key that a select was sent with; None where it was left empty. Raises NotFound."""
-    text = request.POST.get(name, "")
+def chosen_key(request: HttpRequest, name: str, sent: QueryDict | None = None) -> int | None:
+    """The key that a select was sent with; None where it was left empty. Raises NotFound.
+
+    sent : where it is, by default in the POST
+    """
+    text = (request.POST if sent is None else sent).get(name, "")
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):

@@ -12,6 +12,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from debtreg import versions
+from debtreg.actions.policies import NOTE_LENGTH
 from debtreg.models import (
     FACTORS,
     PRICE_KINDS,
@@ -32,9 +34,12 @@ from debtreg.models import (
     pk_of,
     points,
 )
+from debtreg.templatetags import units
 from debtreg.web import words
 from debtreg.web.fields import Amount, DayField, Number, check_order, gathered, spread
 
+# A bound as high as this only keeps out what must be a slip; it helps nobody to read it.
+MANY = 1000
 AREA = forms.Textarea(attrs={"rows": 3})
 
 
@@ -406,6 +411,50 @@ class IterationForm(forms.ModelForm):
     state = forms.ChoiceField(
         label=gettext_lazy("State"), choices=IterationState.choices, initial=IterationState.OPEN
     )
+
+
+class PolicyForm(forms.Form):
+    """A version of the scoring policy: a field for each of its numbers, called by its path."""
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any]) -> None:
+        super().__init__(data, initial=initial)
+        for field in versions.FIELDS:
+            self.fields[field.path] = Number(
+                label=words.POLICY_FIELDS[field.path],
+                help_text=self._explained(field),
+                required=True,
+                min_value=field.low,
+                max_value=field.high,
+                percent=field.path in words.POLICY_SHARES,
+            )
+        self.fields["note"] = forms.CharField(
+            label=_("What it is for"),
+            required=False,
+            max_length=NOTE_LENGTH,
+            help_text=_("One line, for those who will look it up."),
+        )
+
+    @staticmethod
+    def _explained(field: versions.Field) -> str:
+        meaning = field.meaning[0].upper() + field.meaning[1:]
+        bounds = _("From %(low)s to %(high)s.") % {
+            "low": units.number(field.low),
+            "high": units.number(field.high),
+        }
+        return f"{meaning}. {bounds}" if field.high < MANY else f"{meaning}."
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return versions.nested(
+            {field.path: self.cleaned_data[field.path] for field in versions.FIELDS}
+        )
+
+    def groups(self) -> list[tuple[Any, list[forms.BoundField]]]:
+        """Title and fields of each group, in the order of words.POLICY_GROUPS."""
+        found: dict[str, list[forms.BoundField]] = {group: [] for group in words.POLICY_GROUPS}
+        for field in versions.FIELDS:
+            found[words.policy_group(field.path)].append(self[field.path])
+        return [(words.POLICY_GROUPS[group], fields) for group, fields in found.items() if fields]
 
 
 class DecisionForm(forms.Form):

@@ -108,6 +108,44 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
+# What the numbers of a policy are called; the paths are those of debtreg.versions.FIELDS, which
+# say what each one means.
+POLICY_FIELDS = {
+    **{f"weights.{kind}": words.label for kind, words in KINDS.items()},
+    "contingency.high": _("High confidence"),
+    "contingency.medium": _("Medium confidence"),
+    "contingency.low": _("Low confidence"),
+    "contingency.none": _("No confidence stated"),
+    "threshold": _("Promoted above this ROI"),
+    "demote_below": _("Taken back below this ROI"),
+    "min_confidence": _("How certain it must be"),
+    "priority.p0_budget_share": _("P0: error budget"),
+    "priority.p0_scenario_share": _("P0: scenario"),
+    "priority.p1_budget_share": _("P1: error budget"),
+    "priority.p1_cost_share": _("P1: yearly cost"),
+    "priority.negligible_share": _("P3: yearly cost"),
+}
+POLICY_GROUPS = {
+    "promotion": _("What is promoted"),
+    "weights": _("How much each kind of impact counts"),
+    "contingency": _("Reserve on top of the repair cost"),
+    "priority": _("Priority"),
+    "unknown": _("No fields of a policy"),
+}
+# Shown as percent.
+POLICY_SHARES = {
+    path
+    for path in POLICY_FIELDS
+    if path.startswith(("contingency.", "priority.")) or path == "min_confidence"
+}
+
+
+def policy_group(path: str) -> str:
+    """The group in which a number of a policy is shown."""
+    group, dot, _name = path.partition(".")
+    return group if dot else "promotion"
+
+
 # What a column of a ledger may be; the names are those of debtreg.ledger.FIELDS.
 LEDGER_FIELDS = {
     "id": _("Id"),

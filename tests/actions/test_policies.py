@@ -254,6 +254,15 @@ def test_a_rollback_asks_for_a_run_and_passes_over_what_is_refused(db):
     assert ScoringRun.objects.count() == 1
 
 
+def test_a_second_click_on_roll_back_does_not_go_further_back(db):
+    for _ in range(2):
+        ScoringPolicyFactory()
+    policies.rollback(by=None, leaving=3)
+    with pytest.raises(Conflict, match="version 2 of the scoring policy was activated, and not 3"):
+        policies.rollback(by=None, leaving=3)
+    assert in_force() == 2
+
+
 def test_a_rollback_ends_with_a_tampered_one_in_force(db):
     ScoringPolicyFactory()
     ScoringPolicyFactory()

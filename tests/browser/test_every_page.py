@@ -6,8 +6,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource
-from tests.factories import ScoringRunFactory
+from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource, WhatIf
+from tests.factories import (
+    ScoringPolicyFactory,
+    ScoringRunFactory,
+    tamper,
+    what_was_worked_out,
+)
 from tests.web.company import Company
 from tests.web.test_pages import a_scenario
 
@@ -19,6 +24,9 @@ def paths(company: Company) -> dict[str, str]:
     """Every page of the product, by name."""
     waiting = ScoringRunFactory(state=JobState.RUNNING, stage="scoring", done=3, total=9)
     over = ScoringRunFactory(state=JobState.DONE, items=4, annual_cost=20000)
+    over_what_if = what_was_worked_out(company.best)
+    WhatIf.objects.create(policy_id=1, state=JobState.RUNNING, stage="scoring", done=3, total=9)
+    tamper(ScoringPolicyFactory().version, luck=7)
     preview = _import(ImportStep.PREVIEW, JobState.DONE)
     reading = _import(ImportStep.PREVIEW, JobState.RUNNING)
     refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
@@ -54,6 +62,13 @@ def paths(company: Company) -> dict[str, str]:
         "new scenario": "/scenarios/new/",
         "prices": "/prices/",
         "new price": "/prices/new/",
+        "policies": "/policies/",
+        "policy": "/policies/1/",
+        "draft of a policy": f"/policies/{over_what_if.policy_id}/",
+        "new policy": "/policies/new/",
+        "what a policy would move": f"/policies/{over_what_if.policy_id}/what-if/",
+        "what is being worked out": "/policies/1/what-if/",
+        "a refused policy": "/policies/3/",
         "tokens": "/tokens/",
         "help": "/help/",
     }

@@ -2,13 +2,19 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from debtreg.models import FailureScenario, JobState, LedgerImport, LedgerSource, Role
-from tests.factories import FailureScenarioFactory, ScenarioMemberFactory, ScoringRunFactory
+from tests.factories import (
+    FailureScenarioFactory,
+    ScenarioMemberFactory,
+    ScoringRunFactory,
+    what_was_worked_out,
+)
 from tests.web.company import Company
 
 READ_BY_ALL = [
@@ -28,6 +34,11 @@ READ_BY_ALL = [
     "/scenarios/",
     "/scenarios/{scenario}/",
     "/prices/",
+    "/policies/",
+    "/policies/1/",
+    "/policies/{draft}/?against=1",
+    "/policies/1/what-if/",
+    "/policies/{draft}/what-if/",
     "/tokens/",
     "/help/",
 ]
@@ -43,6 +54,8 @@ FORMS = {
     "/prices/new/": {Role.SRE},
     "/scenarios/new/": {Role.SRE},
     "/scenarios/{scenario}/edit/": {Role.SRE},
+    "/policies/new/": set(),
+    "/policies/new/?from=1": set(),
 }
 
 
@@ -64,6 +77,7 @@ def places(company: Company) -> dict[str, object]:
         "unestimated": company.unestimated.key,
         "sprint": company.sprint.pk,
         "scenario": a_scenario(company).pk,
+        "draft": what_was_worked_out(company.best).policy_id,
         "run": ScoringRunFactory(state=JobState.DONE, annual_cost=1).pk,
         "ledger": LedgerImport.objects.create(
             source=LedgerSource.objects.create(name="台账"),
@@ -106,7 +120,7 @@ def test_forms_open_for_those_who_may_and_say_to_others_who_may(
 def test_whoever_is_not_logged_in_is_asked_to(client: Client, places: dict[str, object]) -> None:
     for path in [*READ_BY_ALL, *FORMS]:
         path = path.format(**places)
-        assert client.get(path).headers["Location"] == f"/login/?next={path}"
+        assert client.get(path).headers["Location"] == f"/login/?next={quote(path)}"
 
 
 def test_links_of_pages_lead_somewhere(
