@@ -4,11 +4,15 @@ import hashlib
 import hmac
 import importlib
 import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 
 from debtreg import versions
 from debtreg.models import PolicyActivation, ScoringPolicy
@@ -215,25 +219,40 @@ def test_manage_py_check_tells_of_a_refused_version(db, capsys):
 # --- An installation that is there ----------------------------------------------------------------
 
 
-def test_an_upgrade_signs_what_is_there_and_keeps_in_force_what_was(transactional_db):
-    executor = MigrationExecutor(connection)
-    latest = executor.loader.graph.leaf_nodes("debtreg")
-    try:
-        executor.migrate([("debtreg", "0005_scenarios")])
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version, is_active FROM debtreg_scoringpolicy")
-            assert cursor.fetchall() == [(1, True)]
-            payload = json.dumps(PAYLOAD | {"threshold": 2.5})
-            cursor.execute("UPDATE debtreg_scoringpolicy SET is_active = %s", [False])
-            cursor.execute(
-                "INSERT INTO debtreg_scoringpolicy"
-                " (version, payload, signature, note, is_active, created_at)"
-                " VALUES (2, %s, '', '', %s, '2026-01-01 00:00:00+00:00')",
-                [payload, True],
-            )
-    finally:
-        executor = MigrationExecutor(connection)
-        executor.migrate(latest)
-    assert versions.in_force().threshold == 2.5
-    assert [problem_of(1), problem_of(2)] == ["", ""]
-    assert PolicyActivation.objects.get().at.year == 2026
+@pytest.mark.once
+def test_an_upgrade_signs_what_is_there_and_keeps_in_force_what_was(tmp_path, settings):
+    """On a database of its own, which goes forward only, as those of installations do."""
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "VAR_DIR": str(tmp_path),
+        "SECRET_KEY": settings.SECRET_KEY,
+    }
+
+    def manage(*arguments):
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=settings.BASE_DIR,
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+
+    manage("migrate", "debtreg", "0005", "--skip-checks")
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database, database:
+        database.execute("UPDATE debtreg_scoringpolicy SET is_active = 0")
+        database.execute(
+            "INSERT INTO debtreg_scoringpolicy"
+            " (version, payload, signature, note, is_active, created_at)"
+            " VALUES (2, ?, '', '', 1, '2026-01-01 00:00:00')",
+            [json.dumps(PAYLOAD | {"threshold": 2.5})],
+        )
+    manage("migrate", "debtreg", "0008", "--skip-checks")
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        rows = database.execute("SELECT version, payload, signature FROM debtreg_scoringpolicy")
+        for version, payload, signature in rows:
+            assert signature == signature_of(version, json.loads(payload))
+        found = database.execute("SELECT policy_id, previous_id, at FROM debtreg_policyactivation")
+        assert found.fetchall() == [(2, None, "2026-01-01 00:00:00")]
