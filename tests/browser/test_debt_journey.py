@@ -36,6 +36,13 @@ def test_an_engineer_logs_a_debt_and_sees_it_ranked(visit: Callable[..., Page]) 
     expect(rows.nth(2)).to_contain_text("4.05")
 
 
+def test_enter_logs_the_debt(visit: Callable[..., Page]) -> None:
+    page = visit("/debts/new/", "member")
+    page.get_by_label("What is wrong").fill("Refund lookup scans the full table")
+    page.get_by_label("What is wrong").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("is logged and scored")
+
+
 def test_what_was_typed_is_kept_beside_the_error(visit: Callable[..., Page]) -> None:
     page = visit("/debts/new/", "member")
     page.get_by_label("What is wrong").fill("A debt")
