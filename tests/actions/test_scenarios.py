@@ -4,12 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from debtreg.actions import scenarios
+from debtreg.actions import scenarios, scores
 from debtreg.actions.debt import NotValid
 from debtreg.actions.scenarios import ScenarioChanged
 from debtreg.errors import NotFound
 from debtreg.models import AuditEntry, FailureScenario, ScenarioMember
 from tests.factories import DebtItemFactory
+from tests.threads import until_blocked
 
 LOSS = dict.fromkeys(("loss_low", "loss_likely", "loss_high"), Decimal(90_000))
 
@@ -197,3 +198,35 @@ def test_removing_is_audited_and_harmless_when_repeated(db):
     entry = AuditEntry.objects.get(action="scenario.remove")
     assert (entry.old["name"], entry.old["members"][0]["item_id"]) == ("Avalanche", item.pk)
     assert not ScenarioMember.objects.exists()
+
+
+# --- At the same moment ---------------------------------------------------------------------------
+
+
+@pytest.mark.postgres_only
+def test_two_changes_at_once_come_one_after_the_other(transactional_db, start, hold):
+    pk = made(gate(DebtItemFactory())).pk
+    scoring = hold(scores, "score_items")
+    first = start(scenarios.update, pk=pk, fields={"trigger_rate": 2.0}, by=None, revision=1)
+    scoring.wait_for_arrival()
+    second = start(scenarios.update, pk=pk, fields={"trigger_rate": 3.0}, by=None, revision=1)
+    until_blocked(second)
+    scoring.open()
+    assert first.result().revision == 2
+    assert isinstance(second.exception(), ScenarioChanged)
+    assert FailureScenario.objects.get().trigger_rate == 2.0
+
+
+@pytest.mark.postgres_only
+def test_two_scenarios_of_the_same_debts_wait_for_each_other(transactional_db, start, hold):
+    """Members are locked by their keys, in whatever order they are given."""
+    items = DebtItemFactory.create_batch(2)
+    scoring = hold(scores, "score_items")
+    both = [
+        start(scenarios.create, fields={"name": name}, members=list(map(gate, order)), by=None)
+        for name, order in (("forward", items), ("backward", items[::-1]))
+    ]
+    scoring.wait_for_arrival()
+    until_blocked(both[1])
+    scoring.open()
+    assert [each.result().members.count() for each in both] == [2, 2]
