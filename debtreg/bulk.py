@@ -6,6 +6,7 @@ On PostgreSQL frames travel in the binary COPY format, see `wire`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,19 @@ ROWS_AT_A_TIME = 20_000
 
 def is_postgres() -> bool:
     return connection.vendor == "postgresql"
+
+
+def among(column: str, keys: Sequence[int]) -> tuple[str, list[Any]]:
+    """A condition for a list of keys of any length."""
+    if len(keys) > 1_000 and len(set(keys)) == max(keys) - min(keys) + 1:
+        # Items that came in together. Two bounds are read sooner than so many keys.
+        return f"{column} BETWEEN %s AND %s", [int(min(keys)), int(max(keys))]
+    if is_postgres():
+        return f"{column} = ANY(%s)", [[int(key) for key in keys]]
+    # SQLite takes a limited number of parameters; JSON is one.
+    return f"{column} IN (SELECT value FROM json_each(%s))", [
+        json.dumps([int(key) for key in keys])
+    ]
 
 
 def read(sql: str, kinds: Mapping[str, Kind], params: Sequence[Any] = ()) -> pd.DataFrame:

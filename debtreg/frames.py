@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 import scoring
-from debtreg import bulk, versions
+from debtreg import bulk, coupling, versions
 from debtreg.errors import DebtregError
 from debtreg.models import (
     DAY_RATE,
@@ -32,6 +31,7 @@ from debtreg.models import (
     Grade,
     Guarantee,
     Price,
+    Priority,
     RankMark,
     Score,
     Service,
@@ -71,15 +71,23 @@ class Catalog:
     days_per_point: np.ndarray[Any, Any]
     guarantee_ids: np.ndarray[Any, Any]
     guarantee_weights: np.ndarray[Any, Any]
+    guarantees: pd.DataFrame
     prices: pd.DataFrame
     policy: scoring.Policy
+    coupled: coupling.Coupled
 
     @classmethod
-    def read(cls) -> Catalog:
-        """With the policy in force. Raises versions.NoPolicy."""
+    def read(cls, items: Sequence[int] | None = None) -> Catalog:
+        """With the policy in force, and the failure scenarios of these items (None: all).
+
+        Raises versions.NoPolicy.
+        """
         services = _table(Service.objects.values_list("pk", "requests_per_year"), 2)
         teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
+        promises = Guarantee.objects.values_list(
+            "pk", "metric", "target_text", "provider__requests_per_year"
+        )
         book = list(Price.objects.values_list("service_id", "kind", "low", "likely", "high"))
         usual = [_mean(*row[2:]) for row in book if row[1] == DAY_RATE and row[0] is None]
         usual_day_rate = usual[0] if usual else np.nan
@@ -97,9 +105,25 @@ class Catalog:
             days_per_point=teams[:, 2],
             guarantee_ids=guarantees[:, 0].astype("int64"),
             guarantee_weights=guarantees[:, 1],
+            guarantees=_guarantee_frame(promises),
             prices=_price_frame(prices),
             policy=versions.in_force(),
+            coupled=coupling.read(items=items),
         )
+
+    def service_hashes(self) -> np.ndarray[Any, Any]:
+        """A hash for each service of its traffic and the unit prices that hold for it.
+
+        The last one is that of no service.
+        """
+        book = self.prices
+        own = _mix(book["kind"].to_numpy(), *(book[point].to_numpy() for point in scoring.POINTS))
+        place = np.searchsorted(self.service_ids, book["service_id"])
+        for_all = book["service_id"].to_numpy() == NO_KEY
+        with np.errstate(over="ignore"):
+            hashes = np.full(len(self.service_ids) + 1, own[for_all].sum(), dtype="int64")
+            np.add.at(hashes, place[~for_all], own[~for_all])
+        return _mix(hashes, np.append(self.requests, np.nan))
 
 
 def _mean(low: Any, likely: Any, high: Any) -> float:
@@ -110,6 +134,20 @@ def _table(rows: Any, width: int) -> np.ndarray[Any, Any]:
     """A small table of numbers, sorted by its key; None becomes NaN."""
     table = np.array([list(row) for row in rows], dtype="float64").reshape(-1, width)
     return table[np.argsort(table[:, 0])]
+
+
+def _guarantee_frame(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """The guarantees that leave an error budget, as scoring.budget_shares takes them."""
+    frame = pd.DataFrame(
+        [
+            (pk, scoring.promised_objective(metric, target), requests)
+            for pk, metric, target, requests in rows
+        ],
+        columns=list(scoring.GUARANTEE_COLUMNS),
+    )
+    return frame.astype({"guarantee_id": "int64", "objective": "float64"}).astype(
+        {"requests_per_year": "float64"}
+    )
 
 
 def _price_frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
@@ -173,6 +211,7 @@ def _item_columns() -> dict[str, tuple[str, Kind]]:
         "old_price_fingerprint": ("COALESCE(s.price_fingerprint, 0)", "int"),
         "old_revision": (_int("COALESCE(s.revision, 0)"), "int"),
         "old_policy_version": (_int("COALESCE(s.policy_version, 0)"), "int"),
+        "old_input_fingerprint": ("COALESCE(s.input_fingerprint, 0)", "int"),
     }
 
 
@@ -228,17 +267,6 @@ def read_impacts(where: str, params: Sequence[Any] = ()) -> pd.DataFrame:
 
 def _select_impacts(where: str) -> tuple[str, dict[str, Kind]]:
     return _select(_impact_columns(), f"FROM {IMPACTS} i WHERE {where}")
-
-
-def among(column: str, keys: Sequence[int]) -> tuple[str, list[Any]]:
-    """A condition for a list of keys of any length."""
-    if len(keys) > 1_000 and len(set(keys)) == max(keys) - min(keys) + 1:
-        # Items that came in together. Two bounds are read sooner than so many keys.
-        return f"{column} BETWEEN %s AND %s", [int(min(keys)), int(max(keys))]
-    if bulk.is_postgres():
-        return f"{column} = ANY(%s)", [list(keys)]
-    # SQLite takes a limited number of parameters; JSON is one.
-    return f"{column} IN (SELECT value FROM json_each(%s))", [json.dumps([int(k) for k in keys])]
 
 
 @contextmanager
@@ -370,6 +398,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
     found, detail = score_frames(items, impacts, catalog)
     state = found["state"].to_numpy().copy()
     slips = too_large(items, found)
+    coupled = catalog.coupled.of_items(items["item_id"].to_numpy())
     if slips.any():
         numbers = [name for name in _NUMBERS if name in found]
         found.loc[slips, numbers] = np.nan
@@ -389,7 +418,11 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "is_open": status != DebtStatus.values.index(DebtStatus.DONE),
             "state": words[state],
             **{name: found[name].round(2) for name in _MONEY},
+            "scenario_cost": coupled["mean"].to_numpy().round(2),
+            "own_benefit": found["own_benefit"],
             **{name: _rounded(found[name]) for name in _RATIOS},
+            "budget_share": _rounded(_budget_shares(items, detail, catalog)),
+            "gate_loss": coupled["gate_loss"].to_numpy(),
             "promotes": found["promotes"],
             "unpriced_impacts": np.minimum(found["unpriced_impacts"], 32_767),
             "policy_version": catalog.policy.version,
@@ -403,10 +436,84 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
     )
     frame["sort_roi"] = np.where(priced, frame["roi"], sort)
     frame["price_fingerprint"] = _prices_of(items, detail)
-    for name in ("fingerprint", "price_fingerprint", "revision", "policy_version"):
+    frame["input_fingerprint"] = _inputs_of(frame, items, coupled, catalog)
+    for name in ("revision", "policy_version", *_HASHES):
         frame[f"old_{name}"] = items[f"old_{name}"]
     frame["too_large"] = slips
+    fresh = (frame["input_fingerprint"] != frame["old_input_fingerprint"]).to_numpy()
+    frame[list(_UNCERTAIN)] = np.nan
+    if fresh.any():
+        frame.loc[fresh, list(_UNCERTAIN)] = _uncertainty(items, found, detail, catalog, fresh)
+        frame.loc[slips, list(_UNCERTAIN)] = np.nan
+    frame["fresh"] = fresh
     return frame
+
+
+# Raised whenever scoring gives other percentiles for the same inputs.
+UNCERTAINTY = 1
+_UNCERTAIN = ("roi_p5", "roi_p50", "roi_p95", "confidence")
+_HASHES = ("fingerprint", "price_fingerprint", "input_fingerprint")
+
+
+def _inputs_of(
+    frame: pd.DataFrame, items: pd.DataFrame, coupled: pd.DataFrame, catalog: Catalog
+) -> np.ndarray[Any, Any]:
+    """A hash of all that the uncertainty of each item follows from; 1 where there is no ROI.
+
+    It costs several times what the score does, so it is worked out only where this has changed.
+    What a price or an estimate moves without moving a mean is in the hashes of the service and in
+    the revision.
+    """
+    at = np.searchsorted(catalog.service_ids, items["service_id"])
+    at = np.where(items["service_id"] == NO_KEY, len(catalog.service_ids), at)
+    numbers = [items[name].to_numpy() for name in (*points("effort"), "day_rate")]
+    numbers += [frame[name].to_numpy() for name in ("weighted_benefit", "repair_cost", "roi")]
+    numbers += [coupled[name].to_numpy() for name in ("low", "high")]
+    version = np.full(len(frame), UNCERTAINTY * 2**32 + catalog.policy.version)
+    hashes = _mix(version, frame["revision"].to_numpy(), catalog.service_hashes()[at], *numbers)
+    return np.where(frame["roi"].isna(), 1, hashes)
+
+
+def _uncertainty(
+    items: pd.DataFrame,
+    scores: pd.DataFrame,
+    impacts: pd.DataFrame,
+    catalog: Catalog,
+    picked: np.ndarray[Any, Any],
+) -> np.ndarray[Any, Any]:
+    """The columns of _UNCERTAIN for some of the items."""
+    if not picked.all():
+        row = impacts["item_row"].to_numpy()
+        impacts = impacts[picked[row]]
+        impacts = impacts.assign(item_row=(np.cumsum(picked) - 1)[impacts["item_row"].to_numpy()])
+        items, scores = items[picked], scores[picked]
+    found = scoring.add_uncertainty(items, scores, impacts, catalog.policy, catalog.coupled.shares)
+    found = found.rename(columns={"certainty": "confidence"})
+    return np.column_stack([_rounded(found[name]) for name in _UNCERTAIN])
+
+
+def add_confidence(frame: pd.DataFrame) -> None:
+    """Fill in, in place, the uncertainty that was left out because it is published already."""
+    left_out = frame["fresh"].to_numpy()
+    left_out = ~left_out & frame["roi"].notna().to_numpy()
+    if not left_out.any():
+        return
+    wanted = frame.loc[left_out, "item_id"]
+    condition, params = bulk.among("item_id", wanted.tolist())
+    known = bulk.read(
+        f"SELECT item_id, {', '.join(_UNCERTAIN)} FROM {SCORES} WHERE {condition}",
+        {"item_id": "int", **dict.fromkeys(_UNCERTAIN, "float")},
+        params,
+    ).set_index("item_id")
+    frame.loc[left_out, list(_UNCERTAIN)] = known.reindex(wanted).to_numpy()
+
+
+def _budget_shares(
+    items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog
+) -> np.ndarray[Any, Any]:
+    tied = detail[detail["guarantee_id"].to_numpy() != NO_KEY]
+    shares: np.ndarray[Any, Any] = scoring.budget_shares(items, tied, catalog.guarantees)
+    return shares
 
 
 def too_large(items: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -420,7 +527,9 @@ def score_frames(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """scoring.score_in_detail, its refusal turned into an error for people."""
     try:
-        return scoring.score_in_detail(items, impacts, catalog.prices, catalog.policy)
+        return scoring.score_in_detail(
+            items, impacts, catalog.prices, catalog.policy, catalog.coupled.shares
+        )
     except scoring.ScoringError as error:
         raise refusal(error) from error
 
@@ -430,9 +539,9 @@ _RATIOS = ("roi", "money_roi", "payback_days", "breaking_point_years")
 _NUMBERS = (*_MONEY, *_RATIOS, "net_roi")
 
 
-def _rounded(column: pd.Series[float]) -> np.ndarray[Any, Any]:
+def _rounded(column: pd.Series[float] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Twelve significant digits: what lies below is noise that would look like a change."""
-    values = column.to_numpy()
+    values = np.asarray(column)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 11 - np.floor(np.log10(np.abs(values)))
     digits = np.clip(np.where(np.isfinite(digits), digits, 0), -300, 300)
@@ -472,20 +581,24 @@ _FINGERPRINTED = (
     "is_open",
     "sort_roi",
     *_MONEY,
+    "scenario_cost",
     *_RATIOS,
+    "budget_share",
     "promotes",
     "unpriced_impacts",
     "policy_version",
+    "input_fingerprint",
 )
 
 
 def add_fingerprint(frame: pd.DataFrame) -> None:
     """Add, in place, `fingerprint` of all that is published and `changed` against what was."""
-    priority = pd.factorize(frame["priority"], sort=False)[1]
-    codes = np.array([int(word[1:]) + 1 if word else 0 for word in priority])
-    place = pd.Categorical(frame["priority"], categories=priority).codes
+    words = [
+        pd.Categorical(frame[name], categories=list(known)).codes
+        for name, known in (("priority", PRIORITIES), ("priority_reason", scoring.PRIORITY_REASONS))
+    ]
     columns = [frame[name].to_numpy() for name in _FINGERPRINTED]
-    frame["fingerprint"] = _mix(*columns, codes[place] if len(codes) else place)
+    frame["fingerprint"] = _mix(*columns, *words)
     # An edit that moves no number is noted, too: it is not to blame for what moves one later.
     frame["changed"] = (
         (frame["fingerprint"] != frame["old_fingerprint"])
@@ -497,9 +610,17 @@ def add_fingerprint(frame: pd.DataFrame) -> None:
 def add_priority(
     frame: pd.DataFrame, catalog: Catalog, *, portfolio_cost: float | None = None
 ) -> None:
-    """Add P0 to P3, in place. The portfolio's cost is the frame's own unless given."""
-    frame["priority"] = ""
-    frame["priority_reason"] = ""
+    """Add P0 to P3 and why, in place. The portfolio's cost is the frame's own unless given."""
+    if portfolio_cost is None:
+        portfolio_cost = float(np.nansum(frame["annual_cost"]))
+    found = scoring.add_priority(
+        frame[["annual_cost", "budget_share", "gate_loss"]], portfolio_cost, catalog.policy
+    )
+    for name, words in (("priority", PRIORITIES), ("priority_reason", scoring.PRIORITY_REASONS)):
+        frame[name] = np.array(words, dtype=object)[found[name].to_numpy()]
+
+
+PRIORITIES = tuple(Priority.values)
 
 
 def empty(catalog: Catalog) -> pd.DataFrame:
@@ -520,7 +641,10 @@ SCORE_KINDS = {
     "sort_roi": "float",
     "state": "word",
     **dict.fromkeys(_MONEY, "money"),
+    "scenario_cost": "money",
     **dict.fromkeys(_RATIOS, "float"),
+    **dict.fromkeys(_UNCERTAIN, "float"),
+    "budget_share": "float",
     "priority": "word",
     "priority_reason": "word",
     "promotes": "bool",
@@ -529,6 +653,7 @@ SCORE_KINDS = {
     "revision": "integer",
     "fingerprint": "int",
     "price_fingerprint": "int",
+    "input_fingerprint": "int",
     "run_id": "int",
     "scored_at": "time",
 }
@@ -558,6 +683,7 @@ def publish(
 def rows_of(frame: pd.DataFrame, *, run_id: int | None, at: datetime) -> pd.DataFrame:
     """The changed rows of a scored frame with all of SCORE_KINDS."""
     rows = frame[frame["changed"]].copy()
+    add_confidence(rows)
     for name in ("team_id", "service_id"):
         rows[name] = rows[name].astype("Int64").mask(rows[name] == NO_KEY)
     rows["run_id"] = pd.array([run_id] * len(rows), dtype="Int64")
@@ -582,6 +708,11 @@ def write_history(staged: str, cause: str | None = None) -> None:
         f"n.{name} IS DISTINCT FROM o.{name}"
         for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
     )
+    # The priority alone has moved: what it is compared with has.
+    same = " AND ".join(
+        f"n.{name} IS NOT DISTINCT FROM o.{name}"
+        for name in ("state", "roi", "annual_cost", "repair_cost", "budget_share")
+    )
     with connection.cursor() as cursor:
         # Why: the first of these that is true. What is left is the catalog: traffic.
         cursor.execute(
@@ -594,8 +725,10 @@ def write_history(staged: str, cause: str | None = None) -> None:
                      WHEN n.revision <> o.revision THEN 'input'
                      WHEN n.policy_version <> o.policy_version THEN 'policy'
                      WHEN n.price_fingerprint <> o.price_fingerprint THEN 'price'
+                     WHEN n.scenario_cost IS DISTINCT FROM o.scenario_cost THEN 'scenario'
                      WHEN n.weighted_benefit <> o.weighted_benefit AND n.benefit = o.benefit
                          THEN 'weight'
+                     WHEN {same} THEN 'portfolio'
                      ELSE 'catalog' END,
                 n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
                 o.repair_cost, n.repair_cost, o.priority, n.priority
@@ -612,7 +745,7 @@ def scored_since(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     wanted = frame.loc[changed, "item_id"]
     condition, params = "TRUE", list[Any]()
     if len(wanted) < len(frame) / 4:
-        condition, params = among("item_id", wanted.tolist())
+        condition, params = bulk.among("item_id", wanted.tolist())
     now = bulk.read(
         f"SELECT item_id, fingerprint, {_int('revision')} FROM {SCORES} WHERE {condition}",
         {"item_id": "int", "fingerprint": "int", "revision": "int"},
@@ -657,7 +790,7 @@ def of_input(
         team = service.team
     unit = fields.get("effort_unit") or EffortUnit.PERSON_DAY
     item = {
-        "item_id": 0,
+        "item_id": fields.get("pk") or 0,
         "service_id": service.pk if service else NO_KEY,
         "team_id": team.pk if team else NO_KEY,
         **{name: _number(fields.get(name)) for name in points("effort")},
@@ -668,7 +801,7 @@ def of_input(
     zeros = dict.fromkeys(_item_columns().keys() - item.keys(), 0)
     rows = [
         {
-            "item_id": 0,
+            "item_id": item["item_id"],
             "kind": scoring.KINDS.index(impact["kind"]),
             **{name: _number(impact.get(name)) for name in IMPACT_POINTS},
             "effectiveness": _number(

@@ -11,16 +11,14 @@ import pandas as pd
 from django.db.models import F, OuterRef, Subquery
 
 import scoring
+from debtreg import coupling
 from debtreg.models import (
     POINTS,
     BacklogEntry,
     DebtItem,
     DebtStatus,
     EntryState,
-    FailureScenario,
-    MemberRole,
     ScenarioMember,
-    points,
 )
 
 PLANNED = ("promoted", "started")
@@ -70,7 +68,7 @@ def of(pks: Iterable[int]) -> dict[int, Loss]:
     # A debt's ROI counts what its repair saves in all of its scenarios.
     items = ScenarioMember.objects.filter(scenario__in=wanted).values("item")
     beside = ScenarioMember.objects.filter(item__in=items).values_list("scenario_id", flat=True)
-    scenarios = _read(wanted | set(beside))
+    scenarios = coupling.read(scenarios=sorted(wanted | set(beside))).scenarios
     debts = _debts(scenarios.scenario_ids.tolist())
     planned = debts.index[debts["state"].isin(PLANNED)]
     found = _losses(scenarios, planned)
@@ -159,27 +157,3 @@ def _debts(pks: Collection[int]) -> pd.DataFrame:
         "open",
     )
     return table[["state", "weighted_benefit", "repair_cost"]]
-
-
-def _read(pks: Collection[int]) -> scoring.Scenarios:
-    scenarios = FailureScenario.objects.filter(pk__in=pks).values(
-        "trigger_rate", *points("loss"), scenario_id=F("pk")
-    )
-    members = ScenarioMember.objects.filter(scenario__in=pks).values(
-        *("scenario_id", "item_id", "role", "group", "probability", "effectiveness"),
-        status=F("item__status"),
-    )
-    groups: dict[str, int] = {}
-    rows = [
-        {
-            **member,
-            "role": MemberRole.values.index(member["role"]),
-            "group": groups.setdefault(member["group"], len(groups)),
-            "repaired": member["status"] == DebtStatus.DONE,
-        }
-        for member in members
-    ]
-    return scoring.Scenarios.of(
-        scoring.make_frame(scoring.SCENARIO_COLUMNS, scenarios),
-        scoring.make_frame(scoring.MEMBER_COLUMNS, rows),
-    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from debtreg.models import (
     Iteration,
     IterationState,
     Prerequisite,
+    ScenarioMember,
     Score,
 )
 
@@ -49,28 +51,38 @@ class Plan:
     entries, iterations : what it was made from; if they differ by now, it is stale
     """
 
-    policy: scoring.Policy
+    catalog: frames.Catalog
     entries: pd.DataFrame
     iterations: pd.DataFrame
     added: pd.DataFrame
     changed: pd.DataFrame
     withdrawn: pd.DataFrame
+    notes: pd.Series[str]
+
+    @property
+    def policy(self) -> scoring.Policy:
+        return self.catalog.policy
 
 
-def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
+def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
     """Decide, from a scored frame of all open items, what the backlogs should hold.
+
+    catalog : what the frame was scored with: the policy, and the failure scenarios
 
     Reads the entries and iterations as they are; changes nothing.
     """
+    policy, scenarios = catalog.policy, catalog.coupled.scenarios
+    if policy.min_confidence > 0:
+        frames.add_confidence(frame)
     entries, iterations = _entries(), _iterations()
     needs = pd.DataFrame(
         Prerequisite.objects.values_list("item_id", "needs_id").iterator(10_000),
         columns=list(scoring.PREREQUISITE_COLUMNS),
     ).astype("int64")
     items = _candidates(frame, entries)
-    decided = scoring.promote(items, policy, needs)
+    decided = scoring.promote(items, policy, needs, scenarios)
     wanted = _wanted(frame, items, decided, entries, policy)
-    placed = _placed(wanted, iterations, needs)
+    placed, notes = _placed(wanted, iterations, needs, scenarios)
     known = placed["pk"] != NONE
     now = entries.set_index("item_id").reindex(placed.loc[known, "item_id"])
     old = placed[known].set_index("item_id")
@@ -80,12 +92,13 @@ def propose(frame: pd.DataFrame, policy: scoring.Policy) -> Plan:
         moved |= ~((now[name] == old[name]) | (now[name].isna() & old[name].isna()))
     gone = entries[~entries["item_id"].isin(placed["item_id"])]
     return Plan(
-        policy=policy,
+        catalog=catalog,
         entries=entries[_USED],
         iterations=iterations,
         added=placed[~known],
         changed=old[moved].reset_index(),
         withdrawn=_withdrawn(gone, items, decided, policy),
+        notes=notes,
     )
 
 
@@ -98,12 +111,13 @@ def of_published() -> tuple[pd.DataFrame, Plan]:
     pks = set(BacklogEntry.objects.active().values_list("item_id", flat=True))
     pks |= set(Score.objects.filter(is_open=True, promotes=True).values_list("item_id", flat=True))
     pks |= set(DebtItem.objects.open().filter(pinned=True).values_list("pk", flat=True))
+    pks |= set(ScenarioMember.objects.values_list("item_id", flat=True))
     pks |= set(Prerequisite.objects.values_list("needs_id", flat=True))
-    condition, params = frames.among("d.id", sorted(pks))
+    condition, params = bulk.among("d.id", sorted(pks))
     items = frames.read_items(f"{condition} AND d.status <> 'done'", params)
-    condition, params = frames.among("i.item_id", items["item_id"].tolist())
+    condition, params = bulk.among("i.item_id", items["item_id"].tolist())
     frame = frames.score(items, frames.read_impacts(condition, params), catalog)
-    return frame, propose(frame, catalog.policy)
+    return frame, propose(frame, catalog)
 
 
 def of_team(plan: Plan, team_id: int) -> Plan:
@@ -111,7 +125,9 @@ def of_team(plan: Plan, team_id: int) -> Plan:
     added, changed, withdrawn = (
         part[part["team_id"] == team_id] for part in (plan.added, plan.changed, plan.withdrawn)
     )
-    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+    mine = plan.iterations.loc[plan.iterations["team_id"] == team_id, "iteration_id"]
+    notes = plan.notes[plan.notes.index.isin(mine)]
+    return replace(plan, added=added, changed=changed, withdrawn=withdrawn, notes=notes)
 
 
 def _entries() -> pd.DataFrame:
@@ -159,7 +175,7 @@ def is_stale(plan: Plan) -> bool:
 def entries_of(item_ids: Sequence[int]) -> pd.DataFrame:
     """The active entries of these items as they are now, with what a plan depends on."""
     table = BacklogEntry._meta.db_table
-    condition, params = frames.among("item_id", item_ids)
+    condition, params = bulk.among("item_id", item_ids)
     states = ", ".join(f"'{state}'" for state in ACTIVE_STATES)
     found = bulk.read(
         f"SELECT id, item_id, iteration_id, state, pinned FROM {table}"
@@ -195,9 +211,9 @@ def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
             "state": frame["state"].map(codes).astype("int8"),
             "roi": frame["roi"],
             "promotes": frame["promotes"].astype(bool),
-            "own_benefit": frame["weighted_benefit"],
+            "own_benefit": frame["own_benefit"],
             "repair_cost": frame["repair_cost"],
-            "certainty": np.nan,
+            "certainty": frame["confidence"],
             "vetoed": frame["vetoed"],
             "accepted": frame["accepted"],
             # Whoever put an entry there by hand has decided; a run does not take it back.
@@ -223,7 +239,7 @@ def _wanted(
         {
             "item_id": frame.loc[chosen, "item_id"],
             "team_id": frame.loc[chosen, "team_id"],
-            "benefit": frame.loc[chosen, "weighted_benefit"].fillna(0),
+            "benefit": frame.loc[chosen, "own_benefit"].fillna(0),
             "repair_days": _half_days(frame.loc[chosen, "repair_days"]),
             "roi": frame.loc[chosen, "roi"],
             "marginal_roi": decided.loc[chosen, "marginal_roi"],
@@ -272,8 +288,16 @@ def _seen_above(value: float, threshold: float) -> str:
     return f"{value:.12g}"
 
 
-def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame) -> pd.DataFrame:
-    """Give each entry its iteration and state; what fits nowhere is unscheduled."""
+def _placed(
+    wanted: pd.DataFrame,
+    iterations: pd.DataFrame,
+    needs: pd.DataFrame,
+    scenarios: scoring.Scenarios,
+) -> tuple[pd.DataFrame, pd.Series[str]]:
+    """Give each entry its iteration and state; what fits nowhere is unscheduled.
+
+    Beside them a note for each iteration: what was left out, what one more day would buy.
+    """
     placed = wanted.copy()
     placed["displaced"] = "[]"
     placed["state"] = np.where(placed["started"], EntryState.STARTED, EntryState.UNSCHEDULED)
@@ -289,7 +313,14 @@ def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame)
         pair in pairs for pair in zip(entries["iteration_id"], entries["team_id"], strict=True)
     ]
     entries["iteration_id"] = entries["iteration_id"].where(np.array(there, dtype=bool), NONE)
-    plan = scoring.assign(entries, slots, needs, seconds=PLANNING_SECONDS)
+    plan = scoring.assign(
+        entries,
+        slots,
+        needs,
+        scenarios,
+        repaired=placed.loc[placed["started"], "item_id"],
+        seconds=PLANNING_SECONDS,
+    )
     found = plan.entries.set_index(entries.index)
     placed.loc[free, "iteration_id"] = found["iteration_id"]
     in_one = free & (placed["iteration_id"] != NONE)
@@ -298,7 +329,8 @@ def _placed(wanted: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame)
     displaced = [f'["DEBT-{item}"]' if item != NONE else "[]" for item in out]
     placed.loc[free, "displaced"] = displaced
     placed.loc[free, "reason"] += _place_reasons(placed[free], found, iterations)
-    return placed
+    notes = scoring.iteration_reasons(plan.iterations, "DEBT-{}".format, settings.CURRENCY)
+    return placed, pd.Series(notes, index=plan.iterations["iteration_id"], dtype=object)
 
 
 def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:

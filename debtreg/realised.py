@@ -42,8 +42,8 @@ def predict(pks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns items (item_id, repair_days, day_rate) and their impacts (item_id, number from 1 in the
     item's order, unit_price, cost and benefit a year).
     """
-    items = frames.read_items(*frames.among("d.id", pks))
-    condition, params = frames.among("i.item_id", pks)
+    items = frames.read_items(*bulk.among("d.id", pks))
+    condition, params = bulk.among("i.item_id", pks)
     impacts = frames.read_impacts(f"{condition} ORDER BY i.item_id, i.id", params)
     catalog = frames.Catalog.read()
     frames.complete(items, impacts, catalog)
@@ -57,7 +57,7 @@ def predict(pks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def measure(outcome_ids: Sequence[int]) -> pd.DataFrame:
     """What the readings of these outcomes say: scoring.realised_benefits, one row for each."""
-    condition, params = frames.among("r.outcome_id", outcome_ids)
+    condition, params = bulk.among("r.outcome_id", outcome_ids)
     readings = bulk.read(
         f"SELECT r.outcome_id, CAST(COALESCE(i.number, 0) AS bigint), r.side = '{Side.AFTER}',"
         f" {_day('r.ends_on')} - {_day('r.starts_on')} + 1, {_float('r.amount')},"
@@ -66,7 +66,7 @@ def measure(outcome_ids: Sequence[int]) -> pd.DataFrame:
         dict(zip(scoring.READING_COLUMNS, _READING_KINDS, strict=True)),
         params,
     )
-    condition, params = frames.among("outcome_id", outcome_ids)
+    condition, params = bulk.among("outcome_id", outcome_ids)
     impacts = bulk.read(
         f"SELECT outcome_id, CAST(number AS bigint), {_float('benefit')} FROM {IMPACTS}"
         f" WHERE {condition}",

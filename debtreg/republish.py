@@ -49,7 +49,7 @@ class Successor:
             return None
         later = self._scored_since()
         if len(later):
-            ids, params = frames.among("item_id", later.tolist())
+            ids, params = bulk.among("item_id", later.tolist())
             _sql(f"DELETE FROM {NEW} WHERE {ids}", params)
             _sql(f"INSERT INTO {NEW} SELECT * FROM {OLD} WHERE {ids}", params)
             ScoreChange.objects.filter(run=self.run_id, item__in=later.tolist()).delete()

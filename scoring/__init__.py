@@ -15,7 +15,14 @@ from .budget import (
     serial_availability,
 )
 from .calculator import calculate_roi
-from .clauses import Credits, Deduction, Target, parse_clause, parse_target
+from .clauses import (
+    Credits,
+    Deduction,
+    Target,
+    parse_clause,
+    parse_target,
+    promised_objective,
+)
 from .columns import (
     BIAS_COLUMNS,
     CANDIDATE_COLUMNS,
@@ -161,6 +168,7 @@ __all__ = [
     "pert_sd",
     "pert_shape",
     "place_reasons",
+    "promised_objective",
     "promote",
     "promotes",
     "promotion_reasons",

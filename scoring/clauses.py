@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from .decimals import as_decimal, check_keys, exact, plain, quoted
@@ -210,6 +211,38 @@ def parse_target(text: str, field: str = "target") -> Target:
     if target.percentile is not None and not 0 < target.percentile < 100:
         raise ScoringError(field, f"names {statistic}", bound="p50, p99, p99.9 and their like")
     return target
+
+
+@cache
+def promised_objective(metric: str, target: str) -> float | None:
+    """Give the ratio of good events or minutes that a guarantee promises; None if it names none.
+
+    A percentile is such a ratio (of 100 requests 99 keep a p99), so is an availability; of an
+    error rate it is the rest.
+
+    Examples
+    --------
+    >>> promised_objective("p99_response_time", "≤300ms")
+    0.99
+    >>> promised_objective("availability", "≥99.95%"), promised_objective("error_rate", "≤0.1%")
+    (0.9995, 0.999)
+    >>> promised_objective("throughput", "≥200 rps") is None
+    True
+    """
+    try:
+        promised = parse_target(target)
+    except ScoringError:
+        return None
+    named = _PERCENTILE.search(metric)
+    percent = promised.percentile or (Decimal(named[1]) if named else None)
+    if DIMENSION[promised.unit] == "percent":
+        percent = 100 - promised.value if promised.is_upper else promised.value
+    elif DIMENSION[promised.unit] != "time" or not promised.is_upper:
+        return None
+    return None if percent is None or not 0 <= percent <= 100 else float(percent / 100)
+
+
+_PERCENTILE = re.compile(r"(?:^|[^a-z])p(\d{1,2}(?:\.\d+)?)(?![0-9.])", re.IGNORECASE)
 
 
 def parse_clause(text: str, field: str = "clause") -> Deduction | Credits:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scoring
-from debtreg import frames
+from debtreg import bulk, frames
 from debtreg.actions import scores
 from debtreg.errors import DebtregError
 from debtreg.models import (
@@ -44,11 +44,11 @@ from tests.factories import (
 def scored(*pks):
     """The scored frame of these items, with its fingerprints, unpublished."""
     catalog = frames.Catalog.read()
-    condition, params = frames.among("d.id", pks)
+    condition, params = bulk.among("d.id", pks)
     items = frames.read_items(condition, params)
-    condition, params = frames.among("i.item_id", pks)
+    condition, params = bulk.among("i.item_id", pks)
     frame = frames.score(items, frames.read_impacts(condition, params), catalog)
-    frames.add_priority(frame, catalog)
+    frames.add_priority(frame, catalog, portfolio_cost=1e6)
     frames.add_fingerprint(frame)
     return frame
 
@@ -132,7 +132,7 @@ def test_items_are_picked_from_a_list_of_any_length(db, count):
     items = [DebtItemFactory(service=None, team=None) for _ in range(3)]
     others = range(10**9, 10**9 + count)
     for keys in ([items[2].pk, items[0].pk, *others], [*others]):
-        condition, params = frames.among("d.id", keys)
+        condition, params = bulk.among("d.id", keys)
         found = frames.read_items(condition, params)["item_id"].tolist()
         assert found == sorted(set(keys) & {item.pk for item in items})
 
@@ -140,7 +140,7 @@ def test_items_are_picked_from_a_list_of_any_length(db, count):
 def test_keys_in_a_row_pick_no_other(db):
     pks = [DebtItemFactory(service=None, team=None).pk for _ in range(4)]
     keys = [*range(pks[1], pks[1] + 1500)]
-    condition, params = frames.among("d.id", keys)
+    condition, params = bulk.among("d.id", keys)
     assert frames.read_items(condition, params)["item_id"].tolist() == pks[1:]
 
 
@@ -395,7 +395,8 @@ def test_a_number_out_of_range_is_refused_by_name(db):
 
 def test_publishing_what_has_not_changed_writes_nothing(db, django_assert_num_queries):
     item = DebtItemFactory(impacts=[stated(1)])
-    scores.score_items([item.pk])
+    frame = scored(item.pk)
+    frames.publish(frame, run_id=None, at=datetime.now(UTC))
     frame = scored(item.pk)
     assert frame["changed"].tolist() == [False]
     with django_assert_num_queries(0):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from debtreg import losses
 from debtreg.actions import debt, scenarios
@@ -144,12 +145,13 @@ def test_an_unknown_loss_leaves_its_parts_unknown(db, unknown):
 
 def test_scenarios_are_read_in_a_fixed_number_of_queries(db, django_assert_num_queries):
     found = [ScenarioMemberFactory().scenario for _ in range(3)]
-    with django_assert_num_queries(4):
+    queries = 2 if connection.vendor == "postgresql" else 4  # a COPY is not counted
+    with django_assert_num_queries(queries):
         assert len(losses.of([found[0].pk])) == 1
     for scenario in found:
         for _ in range(5):
             ScenarioMemberFactory(scenario=scenario)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(queries):
         assert len(losses.of(each.pk for each in found)) == 3
 
 

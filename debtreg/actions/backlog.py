@@ -260,7 +260,7 @@ def _refuse(item: DebtItem) -> None:
 
 def _days_and_roi(item: DebtItem) -> tuple[Decimal | None, float | None]:
     """What the item takes of an iteration, and its ROI, as scored now."""
-    catalog = frames.Catalog.read()
+    catalog = frames.Catalog.read([item.pk])
     items = frames.read_items("d.id = %s", [item.pk])
     row = frames.score(items, frames.read_impacts("i.item_id = %s", [item.pk]), catalog).iloc[0]
     roi = None if math.isnan(row["roi"]) else float(row["roi"])

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, frames, plans
+from debtreg import bulk, coupling, frames, plans
 from debtreg.actions import audit, backlog, outcomes, rights, scores
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
@@ -85,7 +85,7 @@ def update(
 
     With `revision`, a change on top of somebody else's is refused: ItemChanged.
     """
-    item = _locked(pk)
+    item = _locked(pk, with_beside="status" in fields)
     rights.check(by, "debt.change", item)
     if revision is not None and revision != item.revision:
         raise ItemChanged(
@@ -108,13 +108,19 @@ def update(
         _replace_impacts(item, impacts)
     if needs is not None:
         _replace_needs(item, needs)
-    _score(item)
+    _score(item, old["status"])
     backlog.follow(item)
     audit.record("debt.update", item, by=by, old=old, new=audit.values_of(item))
     return item
 
 
-def _locked(pk: int) -> DebtItem:
+def _locked(pk: int, *, with_beside: bool = False) -> DebtItem:
+    """The item, locked. `with_beside` also locks whom it shares failure scenarios with, in one
+    order for everybody: their shares move when it is resolved or comes back.
+    """
+    if with_beside:
+        keys = [pk, *coupling.beside([pk])]
+        list(DebtItem.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
     # The team and service may be missing, and the nullable side of a join can't be locked.
     item = (
         DebtItem.objects.select_for_update(of=("self",))
@@ -203,9 +209,11 @@ def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
     )
 
 
-def _score(item: DebtItem) -> None:
+def _score(item: DebtItem, before: str = DebtStatus.OPEN) -> None:
+    moves = (item.status == DebtStatus.DONE) != (before == DebtStatus.DONE)
+    beside = coupling.beside([item.pk]) if moves else []
     # Waits for a run that is publishing; what it promotes is there afterwards for the backlog.
-    frame = scores.score_items([item.pk])
+    frame = scores.score_items([item.pk], beside=beside)
     if frame["too_large"].any():
         raise AmountTooLarge(
             f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair,"
@@ -256,7 +264,7 @@ def accept(*, pk: int, reason: str, until: date | None = None, by: User | None) 
 @transaction.atomic
 def reopen(*, pk: int, by: User | None) -> DebtItem:
     """Put a resolved or accepted item back among the open ones. Harmless where it is open."""
-    item = _mine(pk, "debt.change", by)
+    item = _mine(pk, "debt.change", by, with_beside=True)
     if item.status in _OPEN:
         return item
     return _decide(item, "debt.reopen", by, status=DebtStatus.OPEN)
@@ -265,15 +273,16 @@ def reopen(*, pk: int, by: User | None) -> DebtItem:
 @transaction.atomic
 def resolve(*, pk: int, by: User | None) -> DebtItem:
     """Say that an item is repaired."""
-    return _decide(_mine(pk, "debt.change", by), "debt.resolve", by, status=DebtStatus.DONE)
+    item = _mine(pk, "debt.change", by, with_beside=True)
+    return _decide(item, "debt.resolve", by, status=DebtStatus.DONE)
 
 
 _OPEN = (DebtStatus.OPEN, DebtStatus.DOING)
 
 
-def _mine(pk: int, verb: str, by: User | None) -> DebtItem:
+def _mine(pk: int, verb: str, by: User | None, *, with_beside: bool = False) -> DebtItem:
     """The item, locked, if the user may do this to it."""
-    item = _locked(pk)
+    item = _locked(pk, with_beside=with_beside)
     rights.check(by, verb, item)
     return item
 
@@ -308,7 +317,7 @@ def _decide(item: DebtItem, action: str, by: User | None, **values: Any) -> Debt
         setattr(item, name, value)
     _follow_status(item, old["status"], by)
     _save(item)
-    _score(item)
+    _score(item, old["status"])
     backlog.follow(item)
     audit.record(action, item, by=by, old=old, new=audit.values_of(item))
     return item
@@ -387,7 +396,10 @@ def store_many(
     pks[new] = np.array(_new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
     pk_of_row = pks.astype("int64").to_numpy()
     _refuse_unknown(items, impacts)
-    statuses = _locked_statuses(pk_of_row[~new.to_numpy()].tolist())
+    known = pk_of_row[~new.to_numpy()].tolist()
+    # Whoever is resolved or comes back moves the shares of those beside it in scenarios.
+    beside = coupling.beside(known) if known and "status" in items else []
+    statuses = _locked_statuses([*known, *beside])
     entries = plans.entries_of(list(statuses)) if statuses else pd.DataFrame({"item_id": []})
     decided = _decisions(entries["item_id"].tolist())
     _follow_statuses(items, pk_of_row, statuses)
@@ -405,7 +417,7 @@ def store_many(
             + str(error).strip().splitlines()[0],
             hint="Correct the row that breaks this rule and send all of them again.",
         ) from error
-    frame = scores.score_items(pk_of_row.tolist())
+    frame = scores.score_items(pk_of_row.tolist(), beside=beside)
     if frame["too_large"].any():
         wrong = np.flatnonzero(
             np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
@@ -452,7 +464,7 @@ def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:
     """Lock the items, in one order for everybody; the status of each."""
     if not pks:
         return {}
-    condition, params = frames.among("id", pks)
+    condition, params = bulk.among("id", pks)
     lock = "FOR NO KEY UPDATE" if bulk.is_postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -533,7 +545,7 @@ def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
     names = [str(name) for name in items if name != "pk"]
     columns = [_python_values(items[name], _DEFAULTS.get(name)) for name in names]
     bulk.update_rows(frames.ITEMS, "id", pks.tolist(), names, columns)
-    condition, params = frames.among("id", pks.tolist())
+    condition, params = bulk.among("id", pks.tolist())
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {frames.ITEMS} SET revision = revision + 1, updated_at = %s WHERE {condition}",
@@ -544,7 +556,7 @@ def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:
 def _drop_impacts(pks: Sequence[int], kinds: Sequence[str]) -> None:
     if not pks:
         return
-    condition, params = frames.among("item_id", pks)
+    condition, params = bulk.among("item_id", pks)
     marks = ", ".join(["%s"] * len(kinds))
     with connection.cursor() as cursor:
         cursor.execute(

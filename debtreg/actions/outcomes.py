@@ -64,7 +64,7 @@ def freeze(pks: Sequence[int], *, closed_on: Mapping[int, date] | None = None) -
     if not pks:
         return
     now = timezone.now()
-    condition, params = frames.among("d.id", pks)
+    condition, params = bulk.among("d.id", pks)
     states = ", ".join(f"'{state}'" for state in ACTIVE_STATES)
     copied = (
         *("policy_version", "annual_cost", "benefit", "weighted_benefit", "repair_cost"),
@@ -81,12 +81,12 @@ def freeze(pks: Sequence[int], *, closed_on: Mapping[int, date] | None = None) -
             f" WHERE {condition}",
             [bulk.stamp(now), bulk.stamp(_due_on(now)), *params],
         )
-        condition, params = frames.among("item_id", pks)
+        condition, params = bulk.among("item_id", pks)
         cursor.execute(
             f"SELECT item_id, id FROM {OUTCOMES} WHERE reopened_at IS NULL AND {condition}", params
         )
         outcome_of: dict[int, int] = dict(cursor.fetchall())
-        condition, params = frames.among("i.item_id", pks)
+        condition, params = bulk.among("i.item_id", pks)
         cursor.execute(
             f"INSERT INTO {realised.IMPACTS} (outcome_id, number, kind, note)"
             " SELECT o.id, ROW_NUMBER() OVER (PARTITION BY i.item_id ORDER BY i.id), i.kind, i.note"
@@ -110,7 +110,7 @@ def _keep_detail(pks: Sequence[int], outcome_of: Mapping[int, int]) -> None:
     )
     if impacts.empty:
         return
-    condition, params = frames.among("outcome_id", sorted(outcome_of.values()))
+    condition, params = bulk.among("outcome_id", sorted(outcome_of.values()))
     rows = bulk.read(
         f"SELECT id, outcome_id, CAST(number AS bigint) FROM {realised.IMPACTS} WHERE {condition}",
         {"id": "int", "outcome_id": "int", "number": "int"},
@@ -166,7 +166,7 @@ def reopen(pks: Sequence[int]) -> None:
     """Mark the outcomes of items that are resolved no longer; what they say is kept."""
     if not pks:
         return
-    condition, params = frames.among("item_id", pks)
+    condition, params = bulk.among("item_id", pks)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {OUTCOMES} SET reopened_at = %s WHERE reopened_at IS NULL AND {condition}",

@@ -27,9 +27,10 @@ def apply(
     """
     list(Iteration.objects.select_for_update().filter(state=IterationState.OPEN).order_by("pk"))
     if plans.is_stale(plan):
-        plan = plans.propose(frame, plan.policy)
+        plan = plans.propose(frame, plan.catalog)
         plan = plans.of_team(plan, team_id) if team_id else plan
     plan = _without_edited(plan, frame)
+    _note(plan)
     now = timezone.now()
     if len(plan.withdrawn):
         gone = plan.withdrawn
@@ -74,6 +75,15 @@ def apply(
     return len(plan.added), len(plan.withdrawn)
 
 
+def _note(plan: Plan) -> None:
+    """Write down beside each iteration what the plan says of it, where that has changed."""
+    noted = Iteration.objects.filter(pk__in=plan.notes.index.tolist())
+    changed = [it for it in noted if it.plan_note != plan.notes[it.pk]]
+    for iteration in changed:
+        iteration.plan_note = plan.notes[iteration.pk]
+    Iteration.objects.bulk_update(changed, ["plan_note"])
+
+
 def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
     """Lock the items that a plan concerns, and drop those that people have changed since.
 
@@ -84,7 +94,7 @@ def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
     concerned = pd.concat([part["item_id"] for part in parts]).astype("int64")
     if concerned.empty:
         return plan
-    condition, params = frames.among("id", concerned.tolist())
+    condition, params = bulk.among("id", concerned.tolist())
     lock = "FOR NO KEY UPDATE" if bulk.is_postgres() else ""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -90,7 +90,7 @@ class _Run:
         snapshot_at = timezone.now()
         frame = self.timed("score", self.score)
         self.pulse.report("promoting", 0, len(frame))
-        plan = self.timed("promote", lambda: plans.propose(frame, self.catalog.policy))
+        plan = self.timed("promote", lambda: plans.propose(frame, self.catalog))
         self.pulse.report("writing", 0, int(frame["changed"].sum()))
         start = time.perf_counter()
         with transaction.atomic():
@@ -189,25 +189,29 @@ def _without_newer(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @transaction.atomic
-def score_items(pks: Sequence[int], *, cause: str | None = None) -> pd.DataFrame:
+def score_items(
+    pks: Sequence[int], *, beside: Sequence[int] = (), cause: str | None = None
+) -> pd.DataFrame:
     """Score these items now; the caller has locked or made them in the same transaction.
 
+    beside : others whose shares of failure scenarios have moved with these (coupling.beside)
     cause : of the changes, where the caller knows better than the numbers tell
     Returns the scored frame, so that the caller can refuse an amount that is a slip of units.
     """
-    catalog = frames.Catalog.read()
+    pks = [*pks, *beside]
+    catalog = frames.Catalog.read(pks)
     if not pks:
         return frames.empty(catalog)
-    condition, params = frames.among("d.id", pks)
-    scored, scored_params = frames.among("s.item_id", pks)
+    condition, params = bulk.among("d.id", pks)
+    scored, scored_params = bulk.among("s.item_id", pks)
     items = frames.read_items(condition, params, scored=scored, scored_params=scored_params)
-    condition, params = frames.among("i.item_id", pks)
+    condition, params = bulk.among("i.item_id", pks)
     impacts = frames.read_impacts(condition, params)
     frame = frames.score(items, impacts, catalog)
     frames.add_priority(frame, catalog, portfolio_cost=_portfolio_cost())
     frames.add_fingerprint(frame)
     frames.publish(frame, run_id=None, at=timezone.now(), cause=cause)
-    return frame
+    return frame[~frame["item_id"].isin(list(beside))]
 
 
 def _portfolio_cost() -> float | None:
@@ -224,7 +228,7 @@ def _portfolio_cost() -> float | None:
 def preview(*, fields: Mapping[str, Any], impacts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Score what is typed so far, saving nothing: the `score` fields, and `impacts` in detail."""
     items, rows = frames.of_input(fields, impacts)
-    return formulas.describe(items, rows, frames.Catalog.read())
+    return formulas.describe(items, rows, frames.Catalog.read([fields.get("pk") or 0]))
 
 
 def explain(*, pk: int) -> dict[str, Any]:
@@ -232,7 +236,7 @@ def explain(*, pk: int) -> dict[str, Any]:
     items = frames.read_items("d.id = %s", [pk])
     if items.empty:
         raise NotFound(f"There is no debt item DEBT-{pk}.")
-    catalog = frames.Catalog.read()
+    catalog = frames.Catalog.read([pk])
     return {
         "key": f"DEBT-{pk}",
         **formulas.describe(items, frames.read_impacts("i.item_id = %s", [pk]), catalog),

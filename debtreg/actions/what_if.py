@@ -68,7 +68,7 @@ def run(what_if_id: int, owner: str) -> bool:
         version = WhatIf.objects.select_related("policy").get(pk=what_if_id).policy
         (base, before), (catalog, after) = scores.portfolio(pulse.report, version)
         pulse.report("promoting", 0, len(after))
-        plan = plans.propose(after, catalog.policy)
+        plan = plans.propose(after, catalog)
         pulse.report("comparing", 0, len(after))
         counts, movers = compare(before, after, plan)
         with transaction.atomic():

@@ -204,6 +204,9 @@ class Score(models.Model):
     revision = models.PositiveIntegerField(help_text="The item's revision that was scored.")
     fingerprint = models.BigIntegerField(help_text="Of all the numbers above.")
     price_fingerprint = models.BigIntegerField(help_text="Of the prices that went in.")
+    input_fingerprint = models.BigIntegerField(
+        default=0, help_text="Of all that its uncertainty follows from."
+    )
     run = models.ForeignKey(
         ScoringRun,
         on_delete=models.DO_NOTHING,

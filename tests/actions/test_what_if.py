@@ -165,7 +165,9 @@ def frame(*rows):
 
 def planned(entered=(), added=(), withdrawn=()):
     parts = [pd.DataFrame({"item_id": list(part)}) for part in (entered, added, withdrawn)]
-    return plans.Plan(None, parts[0], None, added=parts[1], changed=None, withdrawn=parts[2])
+    return plans.Plan(
+        None, parts[0], None, added=parts[1], changed=None, withdrawn=parts[2], notes=None
+    )
 
 
 def test_movers_come_in_the_order_in_which_they_matter():

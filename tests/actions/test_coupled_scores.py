@@ -1,0 +1,249 @@
+"""What failure scenarios do to scores and backlogs, by edits and by runs."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from debtreg import coupling
+from debtreg.actions import debt, scenarios, scores
+from debtreg.models import (
+    BacklogEntry,
+    DebtItem,
+    FailureScenario,
+    MemberRole,
+    Score,
+    ScoreChange,
+    Service,
+)
+from tests.factories import (
+    DebtItemFactory,
+    FailureScenarioFactory,
+    IterationFactory,
+    PriceFactory,
+    ScenarioMemberFactory,
+    TeamFactory,
+    stated,
+    toil,
+)
+
+VECTORS = json.loads((Path(__file__).parent.parent / "data/vectors/scenarios.json").read_text())
+
+
+@pytest.fixture
+def avalanche(transactional_db):
+    """The vector's scenario with its 19 debts, none of which costs anything alone."""
+    given = VECTORS["avalanche"]
+    team = TeamFactory(day_rate=Decimal(given["day_rate"]))
+    loss = Decimal(given["loss"])
+    scenario = FailureScenarioFactory(
+        trigger_rate=float(given["trigger_rate"]),
+        loss_low=loss,
+        loss_likely=loss,
+        loss_high=loss,
+    )
+
+    def member(effort, **columns):
+        item = DebtItemFactory(
+            effort=float(effort), confidence="medium", team=team, service=None, impacts=[]
+        )
+        return ScenarioMemberFactory(scenario=scenario, item=item, **columns).item
+
+    gates = [
+        member(gate["effort"], effectiveness=float(gate["effectiveness"]))
+        for gate in given["gates"]
+    ]
+    others = [
+        member(
+            each["effort"],
+            role=MemberRole.AMPLIFIER,
+            probability=float(each["probability"]),
+        )
+        for each in given["amplifiers"]
+    ]
+    return team, gates, others
+
+
+def test_the_avalanche_is_scored_to_the_cent_and_one_repair_is_promoted(avalanche, run):
+    team, (k, d), others = avalanche
+    IterationFactory(team=team, capacity_days=20)
+    run()
+    expect = VECTORS["avalanche"]["expect"]
+    score = Score.objects.in_bulk()
+    assert str(score[k.pk].annual_cost) == expect["shapley"]["K"]
+    assert str(score[d.pk].annual_cost) == expect["shapley"]["D"]
+    assert {str(score[o.pk].annual_cost) for o in others} == {expect["shapley"]["each_amplifier"]}
+    assert score[k.pk].scenario_cost == score[k.pk].annual_cost
+    assert score[k.pk].roi == max(row.roi for row in score.values())
+    (entry,) = BacklogEntry.objects.all()
+    assert entry.item_id == k.pk
+    assert round(entry.marginal_roi, 1) == float(expect["marginal"]["K"]["roi"])
+    # The second gate would pay but for the first: it waits, and stays in sight.
+    assert score[d.pk].promotes
+    assert (score[d.pk].priority, score[d.pk].priority_reason) == ("P0", "gate")
+
+
+def test_a_resolved_member_moves_the_shares_of_the_others_at_once(avalanche, run):
+    _, (k, d), _ = avalanche
+    run()
+    before = Score.objects.get(pk=d.pk).annual_cost
+    debt.resolve(pk=k.pk, by=None)
+    after = Score.objects.get(pk=d.pk).annual_cost
+    assert after < before / 2
+    change = ScoreChange.objects.get(item=d)
+    assert (change.cause, change.old_annual_cost, change.new_annual_cost) == (
+        "scenario",
+        before,
+        after,
+    )
+    debt.reopen(pk=k.pk, by=None)
+    assert Score.objects.get(pk=d.pk).annual_cost == before
+    assert run().changed == 0
+
+
+@pytest.mark.parametrize("by", ["update", "many"])
+def test_every_way_to_resolve_a_member_moves_the_others(avalanche, run, by):
+    import pandas as pd
+
+    _, (k, d), _ = avalanche
+    run()
+    if by == "update":
+        debt.update(pk=k.pk, fields={"status": "done"}, by=None)
+    else:
+        debt.store_many(
+            items=pd.DataFrame({"pk": [k.pk], "status": ["done"]}),
+            impacts=pd.DataFrame({"position": []}),
+            by=None,
+        )
+    assert ScoreChange.objects.get(item=d).cause == "scenario"
+    assert not ScoreChange.objects.filter(run=run()).exclude(cause="portfolio").exists()
+
+
+def test_an_edit_of_a_member_leaves_the_others_alone(avalanche, run):
+    _, (k, _), _ = avalanche
+    run()
+    debt.update(pk=k.pk, fields={"effort_likely": 2.5, "effort_high": 3}, by=None)
+    assert set(ScoreChange.objects.values_list("item_id", "cause")) == {(k.pk, "input")}
+    assert run().changed == 0
+
+
+def test_edits_of_a_scenario_and_runs_agree(avalanche, run):
+    run()
+    scenario = FailureScenario.objects.get()
+    scenarios.update(pk=scenario.pk, fields={"trigger_rate": 3.0}, by=None)
+    assert set(ScoreChange.objects.values_list("cause", flat=True)) == {"scenario"}
+    row = run()
+    # Their part in what all debts cost is compared again, but no number of theirs moves.
+    assert ScoreChange.objects.filter(run=row).exclude(cause="portfolio").count() == 0
+
+
+def test_alternatives_are_promoted_as_one_bundle(transactional_db, run):
+    given = VECTORS["alternatives"]
+    team = TeamFactory(day_rate=Decimal(6000))
+    loss = Decimal(given["loss"])
+    scenario = FailureScenarioFactory(loss_low=loss, loss_likely=loss, loss_high=loss)
+    items = [
+        ScenarioMemberFactory(
+            scenario=scenario,
+            role=MemberRole.ALTERNATIVE,
+            group="g",
+            item__effort=1.0,
+            item__team=team,
+            item__service=None,
+            item__impacts=[],
+        ).item
+        for _ in range(3)
+    ]
+    run()
+    costs = Score.objects.values_list("annual_cost", flat=True)
+    assert {str(cost) for cost in costs} == {given["expect"]["shapley"]}
+    assert BacklogEntry.objects.count() == len(items)
+    assert "together" in BacklogEntry.objects.first().reason
+
+
+def test_a_scenario_whose_loss_nobody_knows_leaves_its_members_unpriced(db):
+    scenario = FailureScenarioFactory(loss_low=None, loss_likely=None, loss_high=None)
+    item = ScenarioMemberFactory(scenario=scenario, item__impacts=[]).item
+    scores.score_items([item.pk])
+    score = Score.objects.get()
+    assert (score.state, score.annual_cost, score.scenario_cost) == ("unpriced", None, None)
+
+
+def test_those_beside_an_item_are_the_open_members_of_its_scenarios(db):
+    first, second = FailureScenarioFactory.create_batch(2)
+    a, b, c = (DebtItemFactory() for _ in range(3))
+    ScenarioMemberFactory(scenario=first, item=a)
+    ScenarioMemberFactory(scenario=first, item=b)
+    ScenarioMemberFactory(scenario=second, item=b)
+    ScenarioMemberFactory(scenario=second, item=c)
+    assert coupling.beside([a.pk]) == [b.pk]
+    assert coupling.beside([b.pk]) == [a.pk, c.pk]
+    DebtItem.objects.filter(pk=c.pk).update(status="done")
+    assert coupling.beside([b.pk]) == [a.pk]
+    assert coupling.beside([]) == []
+
+
+def test_groups_of_one_name_in_two_scenarios_are_two(db):
+    scenarios_ = FailureScenarioFactory.create_batch(2)
+    for scenario in scenarios_:
+        for _ in range(2):
+            ScenarioMemberFactory(scenario=scenario, role=MemberRole.ALTERNATIVE, group="g")
+    members = coupling.read().scenarios.members
+    assert members.groupby("scenario")["within"].nunique().tolist() == [1, 1]
+
+
+# --- Uncertainty ----------------------------------------------------------------------------------
+
+
+def test_percentiles_and_confidence_are_published(db):
+    PriceFactory(price=200)
+    item = DebtItemFactory(effort=3.0, impacts=[toil(72, frequency_low=50, frequency_high=120)])
+    scores.score_items([item.pk])
+    score = Score.objects.get()
+    assert score.roi_p5 < score.roi_p50 < score.roi_p95
+    assert 0 < score.confidence < 1
+
+
+def test_what_is_certain_has_the_roi_as_its_percentiles(db):
+    item = DebtItemFactory(effort=1.0, impacts=[stated(16_000)])
+    scores.score_items([item.pk])
+    score = Score.objects.get()
+    assert (score.roi_p5, score.roi_p50, score.roi_p95) == (score.roi,) * 3
+    assert score.confidence == 1
+
+
+def test_uncertainty_is_worked_out_again_only_where_something_has_changed(
+    db, monkeypatch, run, transactional_db
+):
+    from debtreg import frames
+
+    PriceFactory(price=200)
+    items = [DebtItemFactory(effort=3.0, impacts=[toil(72, frequency_low=50)]) for _ in range(4)]
+    seen = []
+    real = frames.scoring.add_uncertainty
+    monkeypatch.setattr(
+        frames.scoring,
+        "add_uncertainty",
+        lambda rows, *rest: (seen.append(len(rows)), real(rows, *rest))[1],
+    )
+    run()
+    assert seen == [4]
+    run()
+    assert seen == [4]
+    Service.objects.filter(pk=items[0].service_id).update(requests_per_year=5)
+    run()
+    assert seen == [4, 1]
+
+
+def test_a_priority_that_moves_alone_keeps_the_percentiles(transactional_db, run):
+    PriceFactory(price=200)
+    small = DebtItemFactory(effort=3.0, impacts=[toil(10, frequency_low=5)])
+    run()
+    before = Score.objects.get(pk=small.pk)
+    DebtItemFactory(effort=3.0, impacts=[stated(10**9)])
+    run()
+    after = Score.objects.get(pk=small.pk)
+    assert before.priority != after.priority
+    assert (after.roi_p5, after.confidence) == (before.roi_p5, before.confidence)
+    assert ScoreChange.objects.get(item=small).cause == "portfolio"
