@@ -9,7 +9,7 @@ import pandas as pd
 
 import scoring
 from debtreg import frames
-from debtreg.models import FACTORS, PRICE_UNITS, ImpactKind
+from debtreg.models import FACTORS, PRICE_UNITS, ImpactKind, OutcomeReading
 from debtreg.numbers import money, plain
 
 # What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
@@ -63,6 +63,22 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "repair": _repair(item, score, catalog),
         "roi_formula": _roi_formula(score),
     }
+
+
+def of_reading(reading: OutcomeReading) -> str:
+    """How a year is made of what was read in a period."""
+    amount, days = float(reading.amount), reading.period_days
+    made = ""
+    if reading.impact is not None and reading.frequency is not None:
+        units = units_of(reading.impact.kind)
+        factors = [
+            f"{_shown(getattr(reading, name))} {units[name].removesuffix(' / year')}"
+            for name in FACTORS
+            if getattr(reading, name) is not None
+        ]
+        made = f"{' × '.join(factors)} = "
+    year = amount * scoring.DAYS_A_YEAR / days
+    return f"{made}{_shown(amount)} in {days} days; × 365 / {days} = {_shown(year)} a year"
 
 
 def _number(value: Any) -> float | None:

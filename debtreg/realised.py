@@ -110,26 +110,34 @@ class Part:
 
 def parts(outcome: Outcome) -> list[Part]:
     """The whole item, if it was read, and each impact; from what is prefetched of the outcome."""
-    readings: dict[int | None, list[OutcomeReading]] = {}
+    impacts = {impact.pk: impact for impact in outcome.impacts.all()}
+    readings: dict[int, list[OutcomeReading]] = {}
+    rows = []
     for reading in outcome.readings.all():
-        readings.setdefault(reading.impact_id, []).append(reading)
-    impacts = list(outcome.impacts.all())
-    found: list[OutcomeImpact | None] = [None, *impacts] if None in readings else [*impacts]
-    return [_part(impact, readings.get(impact.pk if impact else None, [])) for impact in found]
-
-
-def _part(impact: OutcomeImpact | None, readings: list[OutcomeReading]) -> Part:
-    rows = [
-        {
-            "after": reading.side == Side.AFTER,
-            "period_days": reading.period_days,
-            "amount": float(reading.amount),
-        }
-        for reading in readings
-    ]
+        number = impacts[reading.impact_id].number if reading.impact_id else scoring.WHOLE
+        readings.setdefault(number, []).append(reading)
+        rows.append(
+            {
+                "impact": number,
+                "after": reading.side == Side.AFTER,
+                "period_days": reading.period_days,
+                "amount": float(reading.amount),
+            }
+        )
     costs = scoring.yearly_costs(scoring.make_frame(scoring.READING_COLUMNS, rows))
-    of_side = dict(zip(costs.index.get_level_values("after"), costs["cost_per_year"], strict=True))
-    return Part(impact, readings, of_side.get(False), of_side.get(True))
+    cost_of = costs["cost_per_year"].droplevel("outcome_id").to_dict()
+    shown: dict[int, OutcomeImpact | None] = {each.number: each for each in impacts.values()}
+    if scoring.WHOLE in readings:
+        shown = {scoring.WHOLE: None, **shown}
+    return [
+        Part(
+            impact,
+            readings.get(number, []),
+            cost_of.get((number, False)),
+            cost_of.get((number, True)),
+        )
+        for number, impact in shown.items()
+    ]
 
 
 # --- The portfolio --------------------------------------------------------------------------------
@@ -146,8 +154,7 @@ def summary(first: date, last: date, team: Team | None) -> dict[str, Any]:
     is_now = rows["resolved_day"] >= _day_of(first)
     now = rows[is_now]
     periods = rows.assign(by_id=is_now.astype("int64"))
-    returns = _records(scoring.realised_returns(_return_cases(periods)))
-    none = {"cases": 0}
+    returns = _records(scoring.realised_returns(_return_cases(periods)), [0, 1])
     return {
         "starts_on": first,
         "ends_on": last,
@@ -156,10 +163,10 @@ def summary(first: date, last: date, team: Team | None) -> dict[str, Any]:
         "resolved": len(now),
         "measured": int(now["realised"].notna().sum()),
         "estimated": int((now["realised"].notna() & ~now["is_measured"]).sum()),
-        "benefit": _records(scoring.bias(_cases(now.assign(by_id=0)))).get(0, none),
-        "effort": _records(scoring.bias(_effort_cases(now.assign(by_id=0)))).get(0, none),
-        "returns": returns.get(1, none),
-        "returns_before": returns.get(0, none),
+        "benefit": _records(scoring.bias(_cases(now.assign(by_id=0))), [0])[0],
+        "effort": _records(scoring.bias(_effort_cases(now.assign(by_id=0))), [0])[0],
+        "returns": returns[1],
+        "returns_before": returns[0],
         "range": _within_range(now),
         "cycle": _cycle(now, first, last, team),
         "teams": _by(now, "team_id", Team.objects.in_bulk),
@@ -189,7 +196,7 @@ def _outcomes(first: date, last: date, team: Team | None) -> pd.DataFrame:
         f"SELECT {select} FROM {OUTCOMES} WHERE reopened_at IS NULL"
         f" AND resolved_at >= %s AND resolved_at < %s AND {condition}",
         {name: kind for name, (_, kind) in columns.items()},
-        [bulk.stamp(_midnight(first)), bulk.stamp(_midnight(last, 1)), *params],
+        [bulk.stamp(midnight(first)), bulk.stamp(midnight(last, 1)), *params],
     )
 
 
@@ -257,7 +264,7 @@ def _open_since(last: date, team: Team | None) -> pd.Series[float]:
     A stated day of the repair may lie before the day on which the entry was closed.
     """
     condition, params = _of_team(team, "e.team_id")
-    end = bulk.stamp(_midnight(last, 1))
+    end = bulk.stamp(midnight(last, 1))
     entries = bulk.read(
         f"SELECT {_day('e.created_at')} FROM {BacklogEntry._meta.db_table} e"
         f" WHERE e.created_at < %s AND (e.closed_at IS NULL OR e.closed_at >= %s) AND {condition}"
@@ -270,34 +277,36 @@ def _open_since(last: date, team: Team | None) -> pd.Series[float]:
 
 
 def _by(rows: pd.DataFrame, column: str, read: Any) -> list[dict[str, Any]]:
-    """The bias of each team or author that has a case, the most cases first."""
+    """The bias of each team or author that has a case, who has resolved most first."""
     rows = rows.assign(by_id=rows[column])
-    benefit = _records(scoring.bias(_cases(rows)))
-    effort = _records(scoring.bias(_effort_cases(rows)))
-    returns = _records(scoring.realised_returns(_return_cases(rows)))
-    resolved = rows["by_id"].value_counts().to_dict()
-    keys = benefit.keys() | effort.keys()
-    known = read(keys - {frames.NO_KEY})
-    none = {"cases": 0}
-    found = [
+    benefit, effort = scoring.bias(_cases(rows)), scoring.bias(_effort_cases(rows))
+    resolved = rows["by_id"].value_counts()
+    cases = resolved.reindex(benefit.index.union(effort.index))
+    keys: list[int] = cases.sort_values(ascending=False, kind="stable").index.tolist()
+    known = read([key for key in keys if key != frames.NO_KEY])
+    tables = {
+        "benefit": _records(benefit, keys),
+        "effort": _records(effort, keys),
+        "returns": _records(scoring.realised_returns(_return_cases(rows)), keys),
+    }
+    return [
         {
             "of": known.get(key),
-            "resolved": resolved[key],
-            "benefit": benefit.get(key, none),
-            "effort": effort.get(key, none),
-            "returns": returns.get(key, none),
+            "resolved": int(resolved[key]),
+            **{name: table[key] for name, table in tables.items()},
         }
         for key in keys
     ]
-    return sorted(
-        found, key=lambda row: (-row["benefit"]["cases"], -row["resolved"], str(row["of"]))
-    )
 
 
-def _records(frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """Rows by their key, what is not known as None."""
+def _records(frame: pd.DataFrame, keys: list[int]) -> dict[int, dict[str, Any]]:
+    """The rows of these keys, what is not known as None; a key without a row has no cases."""
+    counts = [str(name) for name in frame if str(name).endswith("cases")]
+    frame = frame.reindex(keys)
+    frame[counts] = frame[counts].fillna(0).astype("int64")
+    frame["weak"] = frame["cases"] < scoring.FEW_CASES
     records: dict[Any, Any] = frame.astype(object).to_dict("index")
-    return {int(key): _known(record) for key, record in records.items()}
+    return {key: _known(record) for key, record in records.items()}
 
 
 def _known(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,14 +332,14 @@ def _day(column: str) -> str:
     return f"(julianday({column}) - 2440587.5)"
 
 
-def _midnight(day: date, days_later: int = 0) -> datetime:
+def midnight(day: date, days_later: int = 0) -> datetime:
     """When a day begins where this installation is."""
     naive = datetime.combine(day, time.min) + timedelta(days=days_later)
     return timezone.make_aware(naive)
 
 
 def _day_of(day: date) -> float:
-    return _midnight(day).timestamp() / SECONDS_A_DAY
+    return midnight(day).timestamp() / SECONDS_A_DAY
 
 
 def _of_team(team: Team | None, column: str = "team_id") -> tuple[str, list[int]]:

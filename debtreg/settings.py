@@ -310,7 +310,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         name: f"debtreg.models.{name}"
         for name in (
             *("Criticality", "DebtStatus", "EntryState", "Grade", "ImpactKind", "IterationState"),
-            *("JobState", "Priority", "ScoreState"),
+            *("JobState", "OutcomeState", "Priority", "ReadingGrade", "ScoreState"),
         )
     },
     "POSTPROCESSING_HOOKS": [

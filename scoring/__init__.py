@@ -60,6 +60,7 @@ from .inversion import calculate_breaker, calculate_inversion
 from .outcomes import (
     DAYS_A_YEAR,
     FEW_CASES,
+    WHOLE,
     CycleTimes,
     bias,
     cycle_times,
@@ -118,6 +119,7 @@ __all__ = [
     "SOURCES",
     "SPELL_COLUMNS",
     "STATES",
+    "WHOLE",
     "AlertWindow",
     "Credits",
     "CycleTimes",

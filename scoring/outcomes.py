@@ -17,7 +17,7 @@ from .columns import (
 )
 
 DAYS_A_YEAR = 365.0
-# Below so many cases a ratio may be chance.
+# A ratio of fewer cases may be chance.
 FEW_CASES = 5
 # The number of an impact that stands for the whole item.
 WHOLE = 0

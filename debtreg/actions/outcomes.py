@@ -39,6 +39,8 @@ IMPACTS = DebtImpact._meta.db_table
 FACTORS = ("frequency", "share", "magnitude")
 LONGEST_PERIOD_DAYS = 3660
 DEFAULT_PERIOD_DAYS = 365
+# What `realised.parts` and the pages and answers of one outcome read.
+DETAILS = ("impacts", "readings__impact", "readings__entered_by")
 # The registry knows of nothing before.
 FIRST_DAY = date(1970, 1, 1)
 

@@ -175,3 +175,26 @@ BREAKER = {
     "half_open_probes": 1,
 }
 DECISION = {"reason": "The service is replaced in May.", "until": "2027-05-31"}
+READING = {
+    "impact": 1,
+    "side": "before",
+    "starts_on": "2025-01-01",
+    "ends_on": "2025-03-14",
+    "frequency": "12.5",
+    "grade": "measured",
+    "note": "Hours booked on tickets of refunds.",
+}
+READINGS = {
+    "readings": [
+        {**READING, "debt": "DEBT-1"},
+        {
+            "debt": "DEBT-1",
+            "impact": 1,
+            "side": "after",
+            "starts_on": "2025-06-01",
+            "ends_on": "2025-08-12",
+            "amount": "150.00",
+            "grade": "measured",
+        },
+    ]
+}

@@ -99,6 +99,13 @@ class DebtSerializer(StrictSerializer):
     tags = serializers.ListField(
         child=Text(required=True, max_length=80), required=False, max_length=50
     )
+    author = serializers.CharField(
+        source="author.username",
+        read_only=True,
+        default=None,
+        allow_null=True,
+        help_text="Who logged it; null: not known.",
+    )
     owner = Text(max_length=120, help_text="Whom to ask.")
     plan = Text(max_length=100_000, help_text="How it is to be repaired.")
     stated_priority = Choice(
@@ -197,7 +204,7 @@ NOTHING_SAID: dict[str, Any] = {
 def load(pks: Sequence[int]) -> list[DebtItem]:
     """These items in this order, with all that an answer shows, in five queries."""
     items = (
-        DebtItem.objects.select_related("service", "team", "score")
+        DebtItem.objects.select_related("service", "team", "author", "score")
         .prefetch_related("impacts", "needs_links")
         .in_bulk(pks)
     )

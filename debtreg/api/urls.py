@@ -13,6 +13,7 @@ from debtreg.api.debts import DebtViewSet
 from debtreg.api.dependencies import DependencyViewSet
 from debtreg.api.imports import FindingViewSet, ImportViewSet
 from debtreg.api.iterations import IterationViewSet
+from debtreg.api.outcomes import OutcomeViewSet, ReadingsView, SummaryView
 from debtreg.api.plan import PlanView
 from debtreg.api.policies import ActivationViewSet, PolicyViewSet
 from debtreg.api.prices import PriceViewSet
@@ -37,6 +38,7 @@ for prefix, viewset in (
     ("iterations", IterationViewSet),
     ("backlog", BacklogViewSet),
     ("imports", ImportViewSet),
+    ("outcomes", OutcomeViewSet),
     ("policies", PolicyViewSet),
     ("policies/activations", ActivationViewSet),
 ):
@@ -60,6 +62,8 @@ v1: list[URLPattern | URLResolver] = [
         path(f"calculators/{name}/", view.as_view(), name=f"api-calculators-{name}")
         for name, view in calculators.VIEWS.items()
     ),
+    path("outcomes/readings/", ReadingsView.as_view(), name="api-outcomes-readings-bulk"),
+    path("outcomes/summary/", SummaryView.as_view(), name="api-outcomes-summary"),
     *router.urls,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [

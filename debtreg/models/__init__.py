@@ -26,11 +26,11 @@ from .imports import (
 )
 from .job import Job, JobState
 from .outcome import (
-    READING_GRADES,
     Outcome,
     OutcomeImpact,
     OutcomeReading,
     OutcomeState,
+    ReadingGrade,
     Side,
 )
 from .policy import PolicyActivation, ScoringPolicy
@@ -63,7 +63,6 @@ __all__ = [
     "POINTS",
     "PRICE_KINDS",
     "PRICE_UNITS",
-    "READING_GRADES",
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",
@@ -106,6 +105,7 @@ __all__ = [
     "Priority",
     "PriorityReason",
     "RankMark",
+    "ReadingGrade",
     "Role",
     "RowState",
     "ScenarioMember",

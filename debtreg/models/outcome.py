@@ -211,7 +211,9 @@ class Side(models.TextChoices):
     AFTER = "after", "After the repair"
 
 
-READING_GRADES = [(grade.value, grade.label) for grade in (Grade.MEASURED, Grade.ESTIMATED)]
+class ReadingGrade(models.TextChoices):
+    MEASURED = Grade.MEASURED.value, Grade.MEASURED.label
+    ESTIMATED = Grade.ESTIMATED.value, Grade.ESTIMATED.label
 
 
 class OutcomeReading(models.Model):
@@ -236,7 +238,7 @@ class OutcomeReading(models.Model):
     share = ratio("0 to 1.")
     magnitude = ratio("Milliseconds or minutes.")
     unit_price = ratio("Money per unit.")
-    grade = models.CharField(max_length=9, choices=READING_GRADES)
+    grade = models.CharField(max_length=9, choices=ReadingGrade)
     note = models.CharField(max_length=300, blank=True)
     entered_by = models.ForeignKey(
         "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -247,7 +249,7 @@ class OutcomeReading(models.Model):
         ordering: ClassVar = ["-side", "starts_on", "pk"]
         constraints: ClassVar = [
             known_words("outcomereading", "side", Side.values),
-            known_words("outcomereading", "grade", [grade for grade, _ in READING_GRADES]),
+            known_words("outcomereading", "grade", ReadingGrade.values),
             models.CheckConstraint(
                 name="outcomereading_ends_after_start",
                 condition=Q(ends_on__gte=models.F("starts_on")),

@@ -474,7 +474,11 @@ def test_the_return_of_a_period_stands_beside_that_of_the_period_before(past):
 def test_nothing_resolved_has_no_figures_but_counts(db):
     found = outcomes.summary()
     assert (found["resolved"], found["measured"], found["due"]) == (0, 0, 0)
-    assert found["benefit"] == found["returns"] == found["returns_before"] == {"cases": 0}
+    for name in ("benefit", "effort", "returns", "returns_before"):
+        figures = found[name]
+        assert figures.pop("weak")
+        assert {value for count, value in figures.items() if count.endswith("cases")} == {0}
+        assert {value for name, value in figures.items() if not name.endswith("cases")} <= {None, 0}
     assert (found["cycle"]["cases"], found["cycle"]["mean_days"]) == (0, None)
     assert found["teams"] == found["authors"] == []
     assert (found["ends_on"] - found["starts_on"]).days == 364
@@ -501,7 +505,7 @@ def test_reopened_ones_count_for_nothing(past):
     outcome.reopened_at = timezone.now()
     outcome.save()
     found = outcomes.summary()
-    assert (found["resolved"], found["benefit"], found["cycle"]["cases"]) == (0, {"cases": 0}, 0)
+    assert (found["resolved"], found["benefit"]["cases"], found["cycle"]["cases"]) == (0, 0, 0)
 
 
 def entry(item, ago, closed=None, state="unscheduled"):

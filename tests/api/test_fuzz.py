@@ -26,7 +26,7 @@ from debtreg.models import (
 )
 from debtreg.wsgi import application
 from tests.api.test_document import DOCUMENT
-from tests.factories import ScenarioMemberFactory
+from tests.factories import OutcomeFactory, OutcomeReadingFactory, ScenarioMemberFactory
 
 # FUZZ_EXAMPLES=100 goes deeper, and tries every bound of every field as well.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
@@ -46,6 +46,8 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
     )
     entry = BacklogEntry.objects.create(item_id=item["key"][5:], team=payments, policy_version=1)
     source = LedgerSource.objects.create(name="ledger")
+    outcome = OutcomeFactory(item__title="resolved")
+    OutcomeReadingFactory(outcome=outcome)
     # Django closes connections around requests, and would take this test's away.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
@@ -57,6 +59,7 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
         "imports": {"id": LedgerImport.objects.create(source=source, filename="a.csv").pk},
         "iterations": {"id": iteration.pk},
         "policies": {"version": 1},
+        "outcomes": {"id": outcome.pk, "reading": outcome.readings.get().pk},
         "prices": {"id": Price.objects.get(kind="toil").pk},
         "scenarios": {"id": ScenarioMemberFactory(item_id=item["key"][5:]).scenario_id},
         "scoring-runs": {"id": ScoringRun.objects.create().pk},

@@ -22,11 +22,12 @@ from debtreg.models import (
     Team,
 )
 from tests.api.conftest import TOIL
-from tests.factories import ScoringPolicyFactory
+from tests.factories import OutcomeFactory, ScoringPolicyFactory
 
 LISTS = [
     *("teams", "services", "dependencies", "prices", "contracts", "debts", "ranking"),
     *("scoring-runs", "iterations", "backlog", "imports", "policies", "policies/activations"),
+    "outcomes",
     *("debts/{key}/history", "imports/{import_id}/findings"),
 ]
 KINDS = ["latency", "errors", "downtime", "credits", "compliance", "toil", "drag"]
@@ -75,6 +76,7 @@ def grow(log, api, checkout):
                 promoted_by=api.user,
             )
             ScoringRun.objects.create(state="done", requested_by=api.user)
+            OutcomeFactory(item=debt, team=team, service=service, author=api.user)
             ScoringPolicyFactory()
             source = LedgerSource.objects.create(name=f"ledger {n}")
             LedgerImport.objects.create(source=source, filename="a.csv", requested_by=api.user)
