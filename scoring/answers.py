@@ -40,7 +40,7 @@ def finding(check: str, level: str, message: str, formula: str = "") -> dict[str
 
 def gaps(given: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, str]]:
     """Name the fields of a body that are not known, if there are any."""
-    missing = [name for name in names if given.get(name) is None]
+    missing = [name.replace("_", " ") for name in names if given.get(name) is None]
     if not missing:
         return []
     return [finding("data", "gap", f"Not known: {', '.join(missing)}, and what rests on it.")]

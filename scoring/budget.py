@@ -234,19 +234,13 @@ def period_of(given: Mapping[str, Any]) -> Decimal | None:
     return as_positive(days, "period_days", low="0.01", high=36600, unit="days") * SECONDS_PER_DAY
 
 
-def unit_findings(objective: Decimal | None, field: str) -> list[dict[str, str]]:
+def unit_findings(objective: Decimal | None) -> list[dict[str, str]]:
     """Warn of an objective that looks like a ratio: 0.999 where 99.9 is meant."""
     if objective is None or not 0 < objective <= Decimal("0.01"):
         return []
-    percent = plain(objective * 100)
-    return [
-        finding(
-            "unit",
-            "warn",
-            f"{field} is taken as {percent} %. Is a ratio meant? It is "
-            f"{plain(objective * 10000)} in percent.",
-        )
-    ]
+    percent = objective * 100
+    message = f"The objective is taken as {plain(percent)} %. If it is a ratio, "
+    return [finding("unit", "warn", f"{message}write {plain(percent * 100)}.")]
 
 
 _BURN_FIELDS = ("objective_percent", "good", "total", "window_seconds", "period_days")
@@ -310,7 +304,7 @@ def calculate_burn_rate(body: Mapping[str, Any]) -> dict[str, Any]:
         "max_burn_rate": plain(if_known(max_burn_rate, objective)),
         "alert_windows": _alerts(objective, period, burn),
         "findings": [
-            *unit_findings(objective, "objective_percent"),
+            *unit_findings(objective),
             *gaps(given, (*_BURN_FIELDS, "remaining_percent")),
             *_burn_findings(total, burn, remaining),
             *_threshold_findings(given.get("threshold"), objective, burn),

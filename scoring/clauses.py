@@ -98,7 +98,8 @@ class Target:
     statistic: str = ""
 
     def __str__(self) -> str:
-        return f"{self.operator} {plain(self.value, 40)} {self.unit}"
+        sign = self.operator.replace("<=", "≤").replace(">=", "≥")
+        return f"{sign} {plain(self.value, 40)} {self.unit}"
 
     @property
     def is_upper(self) -> bool:

@@ -85,7 +85,7 @@ def calculate_inversion(body: Mapping[str, Any]) -> dict[str, Any]:
         "slis": _slis(incidents, period, mean_recovery),
         "range": ends,
         "findings": [
-            *unit_findings(objective, "target_percent"),
+            *unit_findings(objective),
             *gaps(given, allowed),
             *_incident_findings(whole, budget, failing),
         ],
@@ -157,9 +157,6 @@ def _slis(
     incidents: Decimal | None, period: Decimal | None, recovery: Decimal | None
 ) -> list[dict[str, str]]:
     """State the three SLIs, from where to where each is measured, and what would prove it."""
-    overshoot = if_known(lambda seconds: PROBE_SECONDS / seconds * 100, recovery)
-    probes = if_known(lambda s: (s / PROBE_SECONDS).to_integral_value(ROUND_FLOOR), recovery)
-    late = if_known(lambda number: number * PROBE_SECONDS, incidents)
     return [
         {
             "name": "trip_delay",
@@ -172,28 +169,33 @@ def _slis(
             "target": f"≥ {plain(FIRST_REQUESTS * 100)} %",
             "measured": "of the first requests after a trip, answered by the fallback",
             "note": f"One failure is admissible from {ADMISSIBLE} requests on, and {TRIALS} "
-            f"without a failure prove it with 95 % confidence. {_evidence(incidents, period)}",
+            "without a failure prove it with 95 % confidence."
+            + (if_known(_evidence, incidents, period) or ""),
         },
         {
             "name": "half_open_probe",
             "target": f"{plain(PROBE_SECONDS)} s",
             "measured": "from the state being open to the first probe",
-            "note": f"It prolongs an outage by up to {shown(overshoot, 4)} % of the recovery time: "
-            f"{shown(late, 6)} s in a period with as many incidents as the target tolerates. An "
-            f"outage sees about {shown(probes)} failed probes.",
+            "note": if_known(_probe_note, incidents, recovery)
+            or "It prolongs an outage by as long as it comes late.",
         },
     ]
 
 
-def _evidence(incidents: Decimal | None, period: Decimal | None) -> str:
-    """How long it takes until trips alone have shown anything, at the rate that is tolerated."""
-    years = if_known(
-        lambda incidents, period: ADMISSIBLE * period / SECONDS_PER_DAY / 365 / incidents,
-        incidents,
-        period,
-    )
+def _probe_note(incidents: Decimal, recovery: Decimal) -> str:
     return (
-        f"At the tolerated rate of incidents {ADMISSIBLE} trips take {shown(years, 2)} years: "
+        f"It prolongs an outage by up to {plain(PROBE_SECONDS / recovery * 100, 4)} % of the "
+        f"recovery time: {plain(incidents * PROBE_SECONDS, 6)} s in a period with as many incidents"
+        " as the target tolerates. An outage sees about "
+        f"{plain((recovery / PROBE_SECONDS).to_integral_value(ROUND_FLOOR))} failed probes."
+    )
+
+
+def _evidence(incidents: Decimal, period: Decimal) -> str:
+    """How long it takes until trips alone have shown anything, at the rate that is tolerated."""
+    years = ADMISSIBLE * period / SECONDS_PER_DAY / 365 / incidents
+    return (
+        f" At the tolerated rate of incidents {ADMISSIBLE} trips take {plain(years, 2)} years: "
         "take the evidence from drills."
     )
 
@@ -263,7 +265,7 @@ def calculate_breaker(body: Mapping[str, Any]) -> dict[str, Any]:
     )
     return {
         "findings": [
-            *unit_findings(objective, "objective_percent"),
+            *unit_findings(objective),
             *(
                 if_known(check, *values) or finding(name, "gap", unknown)
                 for name, check, values in checks
@@ -392,5 +394,5 @@ def _first_requests(incidents: Decimal, period: Decimal) -> dict[str, str]:
     if yearly >= TRIALS:
         message = f"A year of trips can prove {target} with 95 % confidence."
         return finding("first_requests", "pass", message, formula)
-    message = f"{target} cannot be proved by trips within a year. {_evidence(incidents, period)}"
+    message = f"{target} cannot be proved by trips within a year.{_evidence(incidents, period)}"
     return finding("first_requests", "warn", message, formula)

@@ -81,7 +81,7 @@ def calculate_penalty(body: Mapping[str, Any]) -> dict[str, Any]:
     if fee is not None:
         fee = as_decimal(fee, "fee", low=0, high="1e15")
     measured, findings = _measured(given.get("measured"), target)
-    findings += unit_findings(objective, "objective_percent")
+    findings += unit_findings(objective)
     if measured and (requests is None or requests < MIN_REQUESTS):
         count = "an unknown number of" if requests is None else plain(requests)
         message = f"Measured on {count} requests; {MIN_REQUESTS} are needed to say anything."
@@ -218,8 +218,8 @@ class _Deducted:
             "linear": f"Parts of {size} count in proportion.",
         }[clause.rounding]
         return [
-            f"{side} than the target is worse, as its operator {self.target.operator} says, "
-            "whatever the clause calls it.",
+            f"{side} than the target is worse, as the sign of {self.target} says, whatever the "
+            "clause calls it.",
             counted,
             f"Each takes {plain(clause.percent)} % of the period's initial budget, not of what is "
             f"left, and all together at most {plain(clause.cap)} %.",

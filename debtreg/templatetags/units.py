@@ -135,6 +135,13 @@ def number(value: Any) -> str:
 
 
 @register.filter
+def figure(value: Any, unit: str = "") -> str:
+    """A calculated number, with up to six significant digits: 105.12, 3,153.6 s."""
+    amount = parse(value)
+    return unknown() if amount is None else f"{significant(amount, 6)} {unit}".strip()
+
+
+@register.filter
 def days(value: Any) -> str:
     """Person-days: 12.5 days."""
     amount = parse(value)
@@ -166,9 +173,14 @@ def years(value: Any) -> str:
 
 @register.filter
 def seconds(value: Any) -> str:
+    """A time in seconds, in the unit that reads best: 12.3 s, 6.7 min, 50 h, 25 days."""
     amount = parse(value)
     if amount is None:
         return unknown()
+    if amount >= 3 * 86400:
+        return span(amount / 86400)
+    if amount >= 3600:
+        return _("%(n)s h") % {"n": text(amount / 3600, 1, trim=True)}
     if amount >= 120:
         return _("%(n)s min") % {"n": text(amount / 60, 1, trim=True)}
     return _("%(n)s s") % {"n": significant(amount, 3 if amount >= 1 else 2)}

@@ -20,7 +20,7 @@ from debtreg.numbers import plain
 _OF_ROW = re.compile(r"\w+\[(\d+)\]\.(\w+)")
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
     """１，２５０ 000 -> 1250000: full-width digits, thousands and spaces are no mistakes."""
     if not isinstance(value, str):
         return value
@@ -46,7 +46,7 @@ class Number(forms.FloatField):
         self.percent = percent
 
     def to_python(self, value: Any) -> float | None:  # type: ignore[override]
-        value = _typed(value)
+        value = typed(value)
         if self.percent and isinstance(value, str) and value.endswith("%"):
             number = super().to_python(value[:-1])
             return None if number is None else float(Decimal(repr(number)) / 100)
@@ -72,7 +72,7 @@ class Amount(forms.DecimalField):
         )
 
     def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
-        return super().to_python(_typed(value))
+        return super().to_python(typed(value))
 
     def prepare_value(self, value: Any) -> Any:
         return value if isinstance(value, str) else plain(value)

@@ -7,6 +7,7 @@ from debtreg.models import pk_of
 from debtreg.web import (
     account,
     backlog,
+    calculators,
     debt,
     decisions,
     help,
@@ -100,5 +101,7 @@ urlpatterns = [
         policies.cancel_what_if,
         name="policy-what-if-cancel",
     ),
+    path("calculators/", calculators.index, name="calculator-list"),
+    path("calculators/<slug:name>/", calculators.detail, name="calculator-detail"),
     path("help/", help.index, name="help"),
 ]

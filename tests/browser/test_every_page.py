@@ -70,6 +70,13 @@ def paths(company: Company) -> dict[str, str]:
         "what is being worked out": "/policies/1/what-if/",
         "a refused policy": "/policies/3/",
         "tokens": "/tokens/",
+        "calculators": "/calculators/",
+        "inversion": "/calculators/inversion/",
+        "burn rate": "/calculators/burn-rate/",
+        "penalty": "/calculators/penalty/",
+        "refused penalty": "/calculators/penalty/?target=300&clause=as+agreed",
+        "breaker": "/calculators/breaker/",
+        "roi": "/calculators/roi/",
         "help": "/help/",
     }
 

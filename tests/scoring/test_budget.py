@@ -102,7 +102,7 @@ def test_no_data_is_no_burn_rate_of_zero():
 def test_what_is_not_known_leaves_only_what_rests_on_it_unknown(name, unknown):
     found = answer(**{name: None})
     assert {each for each in NUMBERS if found[each] is None} == set(unknown)
-    assert name in found["findings"][0]["message"]
+    assert name.replace("_", " ") in found["findings"][0]["message"]
 
 
 def test_a_budget_that_does_not_burn_lasts_forever_and_an_overdrawn_one_is_gone():
@@ -130,7 +130,7 @@ def test_an_objective_of_everything_leaves_no_budget_to_divide_by():
 def test_an_objective_that_looks_like_a_ratio_is_pointed_out():
     found = answer(objective_percent="0.999")["findings"][0]
     assert (found["check"], found["level"]) == ("unit", "warn")
-    assert "taken as 0.999 %. Is a ratio meant? It is 99.9 in percent" in found["message"]
+    assert "taken as 0.999 %. If it is a ratio, write 99.9." in found["message"]
     assert "unit" not in levels(objective_percent="99.9")
 
 

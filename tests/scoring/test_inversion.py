@@ -81,7 +81,8 @@ def test_what_is_not_known_leaves_the_rest_known():
     assert (found["budget_minutes"], found["incidents_per_period"]) == ("52.56", None)
     assert found["whole_incidents"] is None
     assert found["breaker"]["trips_affordable"] == "105.12"
-    assert "Not known: recovery_seconds" in found["findings"][0]["message"]
+    assert "Not known: recovery seconds" in found["findings"][0]["message"]
+    assert not any("unknown" in sli["note"] for sli in found["slis"])
     assert answer(target_percent=None)["budget_seconds"] is None
     assert answer(open_seconds=None)["breaker"] == {"open_seconds": None, "trips_affordable": None}
 
@@ -200,7 +201,7 @@ def test_first_requests_are_proved_by_drills_unless_there_are_very_many_trips():
 def test_what_is_not_known_is_a_gap_and_the_rest_is_checked():
     found = levels(call_timeout_ms=None)
     assert {name for name, level in found.items() if level == "gap"} == {"one_outage", "trip_delay"}
-    assert "Not known: call_timeout_ms" in checks(call_timeout_ms=None)["trip_delay"]["message"]
+    assert "Not known: call timeout ms" in checks(call_timeout_ms=None)["trip_delay"]["message"]
     assert set(levels(**dict.fromkeys(BREAKER)).values()) == {"gap"}
 
 

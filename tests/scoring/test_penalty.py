@@ -175,7 +175,9 @@ def test_a_number_without_a_unit_is_in_that_of_the_target_and_says_so():
 def test_the_answer_says_what_it_assumes_and_how_it_is_calculated():
     found = deducted("0.3301s")
     assert found["inputs"]["measured"] == "0.3301s"
-    assert found["assumptions"][0].startswith("More than the target is worse, as its operator <=")
+    assert found["assumptions"][0].startswith(
+        "More than the target is worse, as the sign of ≤ 300 ms"
+    )
     assert found["assumptions"][1] == "Only each completed 10 ms counts."
     assert (
         "initial budget, not of what is left, and all together at most 100 %"
@@ -376,7 +378,7 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
             "clause.cap_percent is 0",
         ),
         ({"clause": {"tiers": []}}, "clause.tiers is refused"),
-        ({"clause": "低于99%赔付10%"}, "clause.tiers do not go with a target of <= 300 ms"),
+        ({"clause": "低于99%赔付10%"}, "clause.tiers do not go with a target of ≤ 300 ms"),
         (
             {"clause": "低于99%赔付30%,低于95%赔付10%"},
             "clause.tiers credits less for a worse level",

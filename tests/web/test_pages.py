@@ -40,6 +40,12 @@ READ_BY_ALL = [
     "/policies/1/what-if/",
     "/policies/{draft}/what-if/",
     "/tokens/",
+    "/calculators/",
+    "/calculators/inversion/",
+    "/calculators/burn-rate/",
+    "/calculators/penalty/",
+    "/calculators/breaker/",
+    "/calculators/roi/",
     "/help/",
 ]
 # Who may open a form, apart from administrators.

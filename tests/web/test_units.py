@@ -41,6 +41,7 @@ def test_money_in_another_currency_is_never_taken_for_ours() -> None:
         units.days,
         units.span,
         units.years,
+        units.figure,
         units.seconds,
         units.filesize,
     ],
@@ -82,6 +83,8 @@ def test_times_are_in_the_unit_that_reads_best() -> None:
     assert units.days(Decimal("12.5")) == "12.5 days"
     assert units.seconds(0.0123) == "0.012 s"
     assert units.seconds(400) == "6.7 min"
+    assert units.seconds(180000) == "50 h"
+    assert units.seconds(2592000) == "30 days"
 
 
 def test_an_estimate_leaves_open_what_nobody_knows() -> None:
