@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoring import (
     DEFAULT_PAYLOAD,
@@ -112,6 +114,60 @@ def test_the_certainty_is_within_a_hundredth_of_a_million_draws(item):
     assert found["certainty"] == pytest.approx((rois > 3).mean(), abs=0.01)
     for name, level in (("roi_p5", 0.05), ("roi_p50", 0.5), ("roi_p95", 0.95)):
         assert (rois <= found[name]).mean() == pytest.approx(level, abs=0.03), name
+
+
+def some_points(rng, likely, spread):
+    """A guess around `likely`: now certain, now lopsided, now up to `spread` times off."""
+    low, high = likely / (1 + spread * rng.random()), likely * (1 + spread * rng.random())
+    kind = rng.integers(8)
+    shapes = (likely, (likely, likely, high), (low, likely, likely), (0.0, low, high))
+    return shapes[kind] if kind < 4 else (low, likely, high)
+
+
+def some_item(rng):
+    spread = rng.choice([0.3, 1.0, 3.0])
+    impacts = [
+        (
+            some_points(rng, rng.uniform(1, 60), spread),
+            some_points(rng, 0.2, spread),
+            1.0 if rng.random() < 0.5 else some_points(rng, rng.uniform(1, 60), spread),
+            some_points(rng, rng.uniform(10, 90), spread),
+        )
+        for _ in range(rng.integers(1, 5))
+    ]
+    return some_points(rng, rng.uniform(1, 30), spread), 100.0, impacts
+
+
+def test_all_sorts_of_items_agree_with_a_million_draws():
+    rng = np.random.default_rng(20)
+    off_chance, off_level = [], []
+    for _ in range(16):
+        effort, day_rate, impacts = some_item(rng)
+        rois = drawn_rois((effort, day_rate, impacts), rng)
+        # Bring the threshold to where it is open.
+        scale = float(np.quantile(rois, rng.uniform(0.1, 0.9))) / 3
+        rois = rois / scale
+        found = uncertain((effort, day_rate * scale, impacts)).iloc[0]
+        off_chance.append(abs((rois > 3).mean() - found["certainty"]))
+        for name, level in (("roi_p5", 0.05), ("roi_p50", 0.5), ("roi_p95", 0.95)):
+            off_level.append(abs((rois <= found[name]).mean() - level))
+    assert max(off_chance) < 0.01
+    assert max(off_level) < 0.02
+    assert np.mean(off_chance) < 0.001
+    assert np.mean(off_level) < 0.003
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    st.lists(st.floats(0, 1e9), min_size=3, max_size=3),
+    st.floats(0.01, 1e6),
+)
+def test_whatever_the_points_the_percentiles_rise_and_a_chance_is_a_chance(share, price, effort):
+    found = uncertain((effort, 1.0, [(1.0, tuple(sorted(share)), 1.0, tuple(sorted(price)))]))
+    low, middle, high, chance = found.iloc[0][["roi_p5", "roi_p50", "roi_p95", "certainty"]]
+    noise = 1e-9 * high
+    assert 0 <= low <= middle + noise <= high + 2 * noise
+    assert 0 <= chance <= 1
 
 
 def test_one_uncertain_input_is_exact():
