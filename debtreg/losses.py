@@ -119,6 +119,7 @@ def _parts(
     marginal = table.groupby("item_id")["marginal_value"].sum(min_count=1)
     roi = pd.DataFrame({"own": own, "marginal": marginal}).sum(axis=1, min_count=1)
     roi /= debts["repair_cost"].where(debts["repair_cost"] > 0)
+    roi = roi.map("{:.12g}".format).astype("float64")  # below lies noise: 0.9999999999999998
     table["marginal_roi"] = table["item_id"].map(roi).where(table["state"] != "repaired")
     table["repair_cost"] = table["repair_cost"].where(table["state"] != "repaired")
     return table

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from debtreg import losses
-from debtreg.actions import debt, scenarios
+from debtreg.actions import debt, scenarios, scores
 from debtreg.models import DebtItem
 from debtreg.numbers import money
 from tests.factories import (
@@ -17,6 +17,7 @@ from tests.factories import (
     FailureScenarioFactory,
     ScenarioMemberFactory,
     TeamFactory,
+    stated,
 )
 
 VECTORS = json.loads((Path(__file__).parent / "data/vectors/scenarios.json").read_text())
@@ -76,6 +77,7 @@ def test_the_avalanche_vector_holds_to_the_cent(avalanche):
     assert found.best == degradation
     assert found.open_members == 19
     assert money(gate.repair_cost) == "3680.00"
+    assert f"{gate.marginal_roi:.1f}" == expect["marginal"]["K"]["roi"]
 
 
 def test_what_is_planned_lowers_what_the_others_are_worth(avalanche):
@@ -87,6 +89,7 @@ def test_what_is_planned_lowers_what_the_others_are_worth(avalanche):
 
     assert gate.state == "promoted"
     assert money(degradation.marginal_value) == expect["marginal"]["then_D"]["benefit"]
+    assert f"{degradation.marginal_roi:.4f}" == expect["marginal"]["then_D"]["roi"]
     assert money(gate.marginal_value) == expect["marginal"]["K"]["benefit"]
     DebtItem.objects.filter(pk=second.pk).update(status="doing")
     found = losses.of([avalanche.pk])[avalanche.pk]
@@ -113,6 +116,30 @@ def test_the_alternatives_vector_holds(db):
         BacklogEntryFactory(item_id=part.item_id, team=DebtItem.objects.get(pk=part.item_id).team)
     last = parts_of(found)[2]
     assert (money(last.marginal_value), money(last.removal_value)) == ("90000.00", "0.00")
+
+
+def test_a_marginal_roi_counts_own_impacts_and_every_scenario(db):
+    item = DebtItemFactory(effort=10, impacts=[stated(1000)])
+    first, second, third = (
+        ScenarioMemberFactory(scenario=FailureScenarioFactory(loss_high=loss), item=item, **more)
+        for loss, more in ((100_000, {}), (100_000, {"effectiveness": 0.5}), (None, {}))
+    )
+    beside = ScenarioMemberFactory(scenario=first.scenario, effectiveness=0.75).item
+    scores.score_items([item.pk, beside.pk])
+    # 1,000 of its own, all of the first, half of the second; nobody knows what the third loses.
+    for scenario in (first.scenario, second.scenario, third.scenario):
+        part = losses.of([scenario.pk])[scenario.pk].parts[item.pk]
+        assert part.marginal_roi == pytest.approx((1_000 + 100_000 + 50_000) / 16_000)
+    BacklogEntryFactory(item=beside, team=beside.team)
+    part = losses.of([second.scenario.pk])[second.scenario.pk].parts[item.pk]
+    assert part.marginal_roi == pytest.approx((1_000 + 25_000 + 50_000) / 16_000)
+
+
+def test_a_marginal_roi_of_what_nobody_has_estimated_is_unknown(db):
+    member = ScenarioMemberFactory(item=DebtItemFactory(effort=None))
+    scores.score_items([member.item_id])
+    part = losses.of([member.scenario_id])[member.scenario_id].parts[member.item_id]
+    assert (part.marginal_value, part.repair_cost, part.marginal_roi) == (100_000, None, None)
 
 
 def test_a_repaired_member_has_no_part_any_more(avalanche):

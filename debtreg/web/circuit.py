@@ -144,7 +144,10 @@ def _block(
 
 def _box(member: ScenarioMember, states: dict[int, str], x: float, y: float, height: float) -> Box:
     width = WIDTH - 2 * x
-    taken = 20 + (0 if height == _GATE else 9.5 * _LETTER + 6 * _LETTER)
+    # In a row the key stands before the title, and the chance behind it.
+    key = 0 if height == _GATE else (len(member.item.key) + 1) * _LETTER * 1.1
+    chance = 0 if member.probability is None else 6 * _LETTER
+    taken = 20 + key + chance
     return Box(
         x=x,
         y=y,

@@ -52,6 +52,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
     )
     needs = Prefetch("entries", BacklogEntry.objects.active(), to_attr="active_entries")
     score = Score.objects.filter(pk=pk).with_rank().first()
+    story, memberships = _with_words(scores.explain(pk=pk)), _memberships(item)
     return render(
         request,
         "debt/detail.html",
@@ -59,12 +60,13 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "item": item,
             "score": score,
             "entry": entry,
-            "story": _with_words(scores.explain(pk=pk)),
+            "story": story,
             "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
             "past_entries": BacklogEntry.objects.filter(item=item, closed_at__isnull=False)
             .select_related("iteration")
             .order_by("-pk")[:10],
-            "memberships": _memberships(item),
+            "memberships": memberships,
+            "outdone": _outdone(memberships, story),
             "needs": item.prerequisites.select_related("score").prefetch_related(needs),
             "needed_by": item.dependents.all(),
             "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source")[:5],
@@ -85,6 +87,15 @@ def _memberships(item: DebtItem) -> list[ScenarioMember]:
         each.loss = found[each.scenario_id]  # type: ignore[attr-defined]
         each.part = found[each.scenario_id].parts[item.pk]  # type: ignore[attr-defined]
     return members
+
+
+def _outdone(members: list[Any], story: dict[str, Any]) -> float | None:
+    """The marginal ROI, where only what is promoted beside the debt keeps it from promotion."""
+    for each in members:
+        roi: float | None = each.part.marginal_roi
+        if each.part.state == "open" and roi is not None:
+            return roi if story["promotes"] and roi <= float(story["threshold"]) else None
+    return None
 
 
 def _with_words(story: dict[str, Any]) -> dict[str, Any]:

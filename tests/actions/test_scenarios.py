@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from debtreg.actions import scenarios, scores
-from debtreg.actions.debt import NotValid
+from debtreg.actions.debt import AmountTooLarge, NotValid
 from debtreg.actions.scenarios import ScenarioChanged
 from debtreg.errors import NotFound
-from debtreg.models import AuditEntry, FailureScenario, ScenarioMember
+from debtreg.models import AuditEntry, FailureScenario, ScenarioMember, Score, ScoreChange
 from tests.factories import DebtItemFactory
 from tests.threads import until_blocked
 
@@ -198,6 +198,40 @@ def test_removing_is_audited_and_harmless_when_repeated(db):
     entry = AuditEntry.objects.get(action="scenario.remove")
     assert (entry.old["name"], entry.old["members"][0]["item_id"]) == ("Avalanche", item.pk)
     assert not ScenarioMember.objects.exists()
+
+
+# --- Scores ---------------------------------------------------------------------------------------
+
+
+def test_members_are_scored_at_once_and_a_change_is_noted_with_its_cause(db):
+    """Unpriced before; a quarter of a loss of 120,000 a year for each of four gates."""
+    items = DebtItemFactory.create_batch(4, effort=5)
+    scores.score_items([item.pk for item in items])
+    assert set(Score.objects.values_list("state", flat=True)) == {"unpriced"}
+    scenario = made(*map(gate, items), trigger_rate=4 / 3)
+    found = Score.objects.in_bulk()
+    assert {str(score.annual_cost) for score in found.values()} == {"30000.00"}
+    assert {score.roi for score in found.values()} == {3.75}
+    change = ScoreChange.objects.get(item=items[0])
+    assert (change.cause, change.old_state, change.new_state) == ("scenario", "unpriced", "priced")
+
+    # One leaves, and the three that stay share all of it.
+    scenarios.update(pk=scenario.pk, fields={}, members=list(map(gate, items[:3])), by=None)
+    costs = {score.item_id: score.annual_cost for score in Score.objects.all()}
+    assert costs == {**dict.fromkeys((item.pk for item in items[:3]), 40_000), items[3].pk: None}
+    assert set(ScoreChange.objects.values_list("cause", flat=True)) == {"scenario"}
+
+    scenarios.remove(pk=scenario.pk, by=None)
+    assert set(Score.objects.values_list("state", "annual_cost")) == {("unpriced", None)}
+
+
+def test_what_a_debt_costs_by_several_scenarios_together_has_a_limit_too(db):
+    item = DebtItemFactory()
+    most = {"trigger_rate": 1000, **dict.fromkeys(LOSS, Decimal(10**12))}
+    made(gate(item), **most)
+    with pytest.raises(AmountTooLarge, match=f"{item.key} would cost more than 1000000000000000"):
+        made(gate(item), name="Another", **most)
+    assert FailureScenario.objects.count() == 1
 
 
 # --- At the same moment ---------------------------------------------------------------------------

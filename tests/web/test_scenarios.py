@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from debtreg.actions import scores
 from debtreg.models import FailureScenario, Role, ScenarioMember
 from debtreg.web import circuit
 from tests.factories import (
@@ -16,6 +17,8 @@ from tests.factories import (
     ScenarioMemberFactory,
 )
 from tests.web.company import Company
+
+LOSS = ("loss_low", "loss_likely", "loss_high")
 
 
 @pytest.fixture
@@ -133,6 +136,23 @@ def test_a_debt_and_its_service_name_the_scenarios_that_they_are_in(
     assert "its own repair saves ¥40,000" in text
     assert link in owner.get("/services/payment-service/").text
     assert link not in owner.get(f"/debts/{company.best.key}/").text
+
+
+def test_a_debt_says_when_only_what_is_promoted_beside_it_keeps_it_back(
+    owner: Client, company: Company
+) -> None:
+    """Each of two gates would pay; once the first is repaired, the second returns 1."""
+    scenario = FailureScenarioFactory(name="Avalanche", **dict.fromkeys(LOSS, 48_000))
+    first = ScenarioMemberFactory(scenario=scenario, effectiveness=0.9).item
+    ScenarioMemberFactory(scenario=scenario, item=company.unpriced)
+    scores.score_items([company.unpriced.pk])
+    says = "its repair returns 1.00: that is not above 3, so it is not promoted"
+    path = f"/debts/{company.unpriced.key}/"
+    assert says not in text_of(owner.get(path))
+    entry = BacklogEntryFactory(item=first, team=first.team)
+    assert says in text_of(owner.get(path))
+    entry.delete()
+    assert says not in text_of(owner.get(path))
 
 
 def test_a_scenario_that_is_not_there_is_a_404(owner: Client) -> None:

@@ -1,0 +1,47 @@
+"""The demo company through the real job: nineteen low priorities, and the one repair that pays."""
+
+import pytest
+import yaml
+
+from debtreg import losses
+from debtreg.actions import catalog, demo, scenarios
+from debtreg.models import BacklogEntry, DebtItem, FailureScenario, Priority, Score
+
+
+@pytest.fixture
+def company(transactional_db):
+    demo.fill()
+
+
+def test_the_avalanche_of_the_demo(company, run):
+    """The ledger calls them P3 and prices none of them. With the scenario one repair of two days
+    leads the ranking and is promoted; the other gate is worth no more than 2.96 after it, and
+    stays in sight as P0.
+    """
+    document = yaml.safe_load((demo.FOLDER / "scenarios.yaml").read_text("utf-8"))
+    names = [member["debt"] for member in document["scenarios"][0]["members"]]
+    members = Score.objects.filter(item__ledger_id__in=names)
+    assert set(DebtItem.objects.filter(ledger_id__in=names).values_list("stated_priority")) == {
+        (Priority.P3,)
+    }
+
+    scenarios.remove(pk=FailureScenario.objects.get().pk, by=None)
+    run()
+    assert set(members.values_list("state", "annual_cost")) == {("unpriced", None)}
+    assert members.count() == 19
+    assert not BacklogEntry.objects.active().filter(item__ledger_id__in=names).exists()
+
+    catalog.load(document=document, by=None)
+    run()
+
+    assert round(sum(score.annual_cost for score in members)) == 756881
+    best = Score.objects.ranked().first()
+    keepalive, degradation = (DebtItem.objects.get(ledger_id=n) for n in ("TD-171", "TD-081"))
+    assert best.item == keepalive
+    assert keepalive.effort_likely == 2
+    (entry,) = BacklogEntry.objects.active().filter(item__ledger_id__in=names)
+    assert (entry.item, f"{entry.marginal_roi:.1f}") == (keepalive, "164.5")
+    part = losses.of([FailureScenario.objects.get().pk]).popitem()[1].parts[degradation.pk]
+    assert (part.state, f"{part.marginal_roi:.2f}") == ("open", "2.96")
+    assert (degradation.score.priority, degradation.score.priority_reason) == ("P0", "gate")
+    assert run().changed == 0
