@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 
 import scoring
-from debtreg import frames
-from debtreg.models import FACTORS, PRICE_UNITS, ImpactKind, OutcomeReading
+from debtreg import frames, sensitivity
+from debtreg.models import (
+    FACTORS,
+    PRICE_UNITS,
+    FailureScenario,
+    Grade,
+    ImpactKind,
+    MemberRole,
+    OutcomeReading,
+)
 from debtreg.numbers import money, plain
 
 # What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
@@ -50,6 +58,9 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     scores, detail = frames.score_frames(items, impacts, catalog)
     score, item = scores.iloc[0], items.iloc[0]
     parts = [_impact(row) for row in detail.to_dict("records")]
+    rests_on = sensitivity.describe(items, scores, detail, catalog)
+    scenarios = _scenarios(int(item["item_id"]), catalog)
+    _name_inputs(rests_on, parts, scenarios)
     return {
         "state": scoring.STATES[int(score["state"])],
         **{name: _cents(score[name]) for name in _SCORE_MONEY},
@@ -60,6 +71,8 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "too_large": bool(frames.too_large(items, scores)[0]),
         "double_counted": bool(score["double_counted"]),
         "impacts": parts,
+        "scenarios": scenarios,
+        **rests_on,
         "repair": _repair(item, score, catalog),
         "roi_formula": _roi_formula(score),
     }
@@ -96,9 +109,9 @@ def _significant(value: Any, digits: int = 12) -> float | None:
     return None if number is None else float(f"{number:.{digits}g}")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, digits: int = 6) -> str:
     """A number inside a formula: six significant digits, thousands apart."""
-    number = _significant(value, 6)
+    number = _significant(value, digits)
     if number is None:
         return "?"
     text = plain(number) or "?"
@@ -126,7 +139,7 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
     priced = _number(row["cost"]) is not None
     product = " × ".join(f"{_shown(row[name])} {units[name]}" for name in factors)
     if priced:
-        formula = f"{product} = {_shown(row['cost'])} a year"
+        formula = f"{product} {_result(row, factors)} a year"
     elif row["foreign"]:
         formula = f"{product}: in another currency, which is not converted"
     else:
@@ -145,6 +158,78 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
         "grade": scoring.GRADES[int(row["grade"])],
         "formula": formula,
     }
+
+
+def _result(row: dict[Any, Any], factors: dict[str, Any]) -> str:
+    """Two digits where guesses deserve no more."""
+    guessed = scoring.GRADES[int(row["grade"])] in (Grade.ESTIMATED, Grade.DEFAULT)
+    wide = any(factor["low"] != factor["high"] for factor in factors.values())
+    if guessed and wide:
+        return f"≈ {_shown(row['cost'], 2)}"
+    return f"= {_shown(row['cost'])}"
+
+
+def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
+    """The item's shares of what failure scenarios lose a year."""
+    coupled = catalog.coupled
+    mine = coupled.shares[coupled.shares["item_id"] == item_id]
+    if mine.empty:
+        return []
+    names = dict(
+        FailureScenario.objects.filter(pk__in=mine["scenario_id"].tolist()).values_list(
+            "pk", "name"
+        )
+    )
+    losses = dict(
+        zip(
+            coupled.scenarios.scenario_ids.tolist(),
+            coupled.scenarios.values(coupled.scenarios.start()).tolist(),
+            strict=True,
+        )
+    )
+    members = pd.Series(coupled.shares["scenario_id"]).value_counts()
+    return [
+        {
+            "scenario": row["scenario_id"],
+            "name": names.get(row["scenario_id"], ""),
+            "role": MemberRole.values[int(row["role"])],
+            "open_members": int(members[row["scenario_id"]]),
+            "loss_per_year": _cents(losses[row["scenario_id"]]),
+            "cost_per_year": _cents(share),
+            "effectiveness": plain(_number(row["effectiveness"])),
+            "benefit": _cents(share * row["effectiveness"]),
+            "formula": _share_formula(share, losses[row["scenario_id"]]),
+        }
+        for row in mine.to_dict("records")
+        for share in [
+            float(scoring.pert_mean(*(row[f"loss_share_{point}"] for point in scoring.POINTS)))
+        ]
+    ]
+
+
+def _share_formula(share: float, loss: float) -> str:
+    if np.isnan(loss):
+        return "not priced: how often it happens or what it loses is not known"
+    part = share / loss if loss else 0.0
+    return f"{_shown(100 * part, 3)} % of {_shown(loss)} a year (Shapley) = {_shown(share)} a year"
+
+
+def _name_inputs(
+    rests_on: dict[str, Any], parts: list[dict[str, Any]], scenarios: list[dict[str, Any]]
+) -> None:
+    """Say of each input what it is and what it is counted in, in place."""
+    names = {scenario["scenario"]: scenario["name"] for scenario in scenarios}
+    for name in ("inputs", "measure_next", "turns"):
+        for each in rests_on[name]:
+            each["unit"] = "person-days"
+            each["of"] = ""
+            if each["impact"] is not None:
+                part = parts[each["impact"]]
+                each["of"] = part["kind"]
+                each["unit"] = units_of(part["kind"]).get(each["input"], "")
+            elif each["scenario"] is not None:
+                each["of"] = names.get(each["scenario"], "")
+                each["unit"] = "money / year, its share"
 
 
 def _source(code: Any, mean: Any) -> str:

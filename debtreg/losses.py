@@ -80,6 +80,21 @@ def of(pks: Iterable[int]) -> dict[int, Loss]:
     return {pk: found[pk] for pk in wanted if pk in found}
 
 
+def marginal_rois(items: Collection[int]) -> dict[int, float]:
+    """What the repairs of these debts return once all that is planned is done.
+
+    Only debts in failure scenarios are in the answer: all others return what their ROI says.
+    """
+    memberships = ScenarioMember.objects.filter(item__in=items)
+    found = of(memberships.values_list("scenario_id", flat=True)) if items else {}
+    return {
+        pk: part.marginal_roi
+        for loss in found.values()
+        for pk, part in loss.parts.items()
+        if pk in items and part.marginal_roi is not None
+    }
+
+
 def _losses(scenarios: scoring.Scenarios, planned: Collection[int]) -> dict[int, Loss]:
     now = scenarios.start()
     is_planned = scenarios.members["item_id"].isin(planned)

@@ -192,8 +192,17 @@ def _replace_impacts(item: DebtItem, impacts: Sequence[Mapping[str, Any]]) -> No
         row = DebtImpact(item=item, **values)
         _clean(row, f"impacts[{number}].", exclude=["item"], validate_unique=False)
         rows.append(row)
+    # What is said again has been so since it was said first.
+    since = {_numbers_of(row): row.stated_on for row in item.impacts.all()}
+    for row in rows:
+        row.stated_on = since.get(_numbers_of(row), row.stated_on)
     item.impacts.all().delete()
     DebtImpact.objects.bulk_create(rows)
+
+
+def _numbers_of(impact: DebtImpact) -> tuple[Any, ...]:
+    names = ("kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade")
+    return tuple(getattr(impact, name) for name in names)
 
 
 def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
@@ -569,6 +578,8 @@ def _insert_impacts(impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any]) -> N
     if impacts.empty:
         return
     names = ["kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade", "note"]
+    today = timezone.localdate()
+    stated_on = today if bulk.is_postgres() else bulk.stamp(today)
     columns = [
         _python_values(impacts[name], _IMPACT_DEFAULTS.get(name))
         if name in impacts
@@ -576,7 +587,10 @@ def _insert_impacts(impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any]) -> N
         for name in names
     ]
     keys = pk_of_row[impacts["position"].to_numpy(dtype="int64")].tolist()
-    bulk.write_rows(frames.IMPACTS, ["item_id", *names], zip(keys, *columns, strict=True))
+    columns.append([stated_on] * len(impacts))
+    bulk.write_rows(
+        frames.IMPACTS, ["item_id", *names, "stated_on"], zip(keys, *columns, strict=True)
+    )
 
 
 def _python_values(column: pd.Series[Any], missing: Any) -> list[Any]:

@@ -14,10 +14,11 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, formulas, frames, plans, republish, tracing, versions
+from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, versions
 from debtreg.actions import audit, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
-from debtreg.models import JobState, ScoringPolicy, ScoringRun, User
+from debtreg.models import DebtImpact, JobState, Score, ScoringPolicy, ScoringRun, User
+from debtreg.numbers import money, plain
 
 log = structlog.get_logger(__name__)
 
@@ -237,7 +238,28 @@ def explain(*, pk: int) -> dict[str, Any]:
     if items.empty:
         raise NotFound(f"There is no debt item DEBT-{pk}.")
     catalog = frames.Catalog.read([pk])
+    impacts = frames.read_impacts("i.item_id = %s ORDER BY i.id", [pk])
+    story = formulas.describe(items, impacts, catalog)
+    stated = DebtImpact.objects.filter(item=pk).order_by("pk").values_list("stated_on", "note")
+    for part, (stated_on, note) in zip(story["impacts"], stated, strict=False):
+        part |= {"stated_on": stated_on, "note": note}
+    found = losses.of(part["scenario"] for part in story["scenarios"])
+    marginal_roi = story["roi"]
+    for part in story["scenarios"]:
+        mine = found[part["scenario"]].parts[pk]
+        part |= {
+            "removal_value": money(mine.removal_value),
+            "saving": money(mine.saving),
+            "marginal_value": money(mine.marginal_value),
+        }
+        marginal_roi = plain(mine.marginal_roi)
+    score = Score.objects.filter(pk=pk).first()
     return {
         "key": f"DEBT-{pk}",
-        **formulas.describe(items, frames.read_impacts("i.item_id = %s", [pk]), catalog),
+        **story,
+        # What is left to gain once all that is promoted is done.
+        "marginal_roi": marginal_roi,
+        "priority": score.priority if score else "",
+        "priority_reason": score.get_priority_reason_display() if score else "",
+        "budget_share": plain(score.budget_share) if score else None,
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from debtreg.api.fields import MoneyField, PlainField
-from debtreg.models import Grade, ImpactKind, ScoreState
+from debtreg.api.fields import Choice, MoneyField, PlainField
+from debtreg.models import Grade, ImpactKind, MemberRole, Priority, ScoreState
 
 
 class FactorSerializer(serializers.Serializer):
@@ -34,6 +34,8 @@ class ImpactPartSerializer(serializers.Serializer):
     benefit = MoneyField(help_text="Money per year.")
     weighted_benefit = MoneyField(help_text="Money per year.")
     grade = serializers.ChoiceField(choices=Grade.choices)
+    stated_on = serializers.DateField(help_text="Since when its numbers are these.")
+    note = serializers.CharField()
     formula = serializers.CharField()
 
 
@@ -44,6 +46,63 @@ class RepairPartSerializer(serializers.Serializer):
     contingency = PlainField(help_text="Ratio.")
     cost = MoneyField(help_text="Money.")
     formula = serializers.CharField()
+
+
+class SharePartSerializer(serializers.Serializer):
+    """The item's part in what a failure scenario loses."""
+
+    scenario = serializers.IntegerField(help_text="Its id.")
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=MemberRole.choices)
+    open_members = serializers.IntegerField(help_text="Among how many open debts it is divided.")
+    loss_per_year = MoneyField(help_text="Money per year, of the whole scenario as things are.")
+    cost_per_year = MoneyField(help_text="Money per year: its Shapley share.")
+    effectiveness = PlainField(help_text="0 to 1.")
+    benefit = MoneyField(help_text="Money per year: effectiveness x share.")
+    removal_value = MoneyField(help_text="Money per year, were it alone gone. Never to be summed.")
+    saving = MoneyField(help_text="Money per year, were it alone repaired. Never to be summed.")
+    marginal_value = MoneyField(
+        help_text="Money per year that its repair saves once all that is promoted is done."
+    )
+    formula = serializers.CharField()
+
+
+class InputSerializer(serializers.Serializer):
+    """An input of the score."""
+
+    input = serializers.ChoiceField(
+        choices=["frequency", "share", "magnitude", "unit_price", "effort", "loss"]
+    )
+    impact = serializers.IntegerField(
+        allow_null=True, help_text="Position in `impacts`; null for effort and losses."
+    )
+    scenario = serializers.IntegerField(allow_null=True, help_text="Whose loss it is a share of.")
+    of = serializers.CharField(help_text="The kind of impact, or the scenario's name.")
+    unit = serializers.CharField()
+
+
+class SensitivitySerializer(InputSerializer):
+    value = PlainField(help_text="What the formula uses.")
+    elasticity = PlainField(help_text="By how many % the ROI changes for 1 % more of it.")
+
+
+class WorthSerializer(InputSerializer):
+    worth = MoneyField(help_text="Money that better decisions gain if it is known exactly.")
+
+
+class TurnSerializer(InputSerializer):
+    value = PlainField(help_text="What the formula uses.")
+    turning_value = PlainField(help_text="Where the ROI is the threshold, all else as it is.")
+    when = serializers.ChoiceField(
+        choices=["below", "above"], help_text="On which side of it the decision is another one."
+    )
+
+
+class UncertaintySerializer(serializers.Serializer):
+    roi_p5 = PlainField(help_text="Ratio; with 95 % chance the ROI is higher.")
+    roi_p50 = PlainField(help_text="Ratio; the median.")
+    roi_p95 = PlainField(help_text="Ratio; with 95 % chance the ROI is lower.")
+    confidence = PlainField(help_text="Chance that the ROI is above the threshold, 0 to 1.")
 
 
 class ExplanationSerializer(serializers.Serializer):
@@ -68,5 +127,20 @@ class ExplanationSerializer(serializers.Serializer):
         help_text="The same minutes may be counted as downtime and as credits."
     )
     impacts = ImpactPartSerializer(many=True)
+    scenarios = SharePartSerializer(many=True)
+    marginal_roi = PlainField(
+        help_text="Ratio: what its repair returns once all that is promoted is done; the ROI for"
+        " an item in no failure scenario."
+    )
+    priority = Choice(Priority.choices)
+    priority_reason = serializers.CharField(help_text="Why it has this priority.")
+    budget_share = PlainField(help_text="Of the error budget a year; 0.25 means 25 %.")
+    uncertainty = UncertaintySerializer()
+    guessed_share = PlainField(
+        help_text="0 to 1: how much of the benefit of its impacts is estimated or a default."
+    )
+    inputs = SensitivitySerializer(many=True, help_text="The three that matter most.")
+    measure_next = WorthSerializer(many=True, help_text="What it pays most to measure.")
+    turns = TurnSerializer(many=True, help_text="What would turn the decision, nearest first.")
     repair = RepairPartSerializer()
     roi_formula = serializers.CharField()

@@ -15,6 +15,7 @@ from debtreg.models import (
     Cause,
     DebtItem,
     Priority,
+    PriorityReason,
     Score,
     ScoreChange,
     ScoreState,
@@ -44,6 +45,12 @@ class ScoreSerializer(serializers.Serializer):
     )
     rank = serializers.IntegerField(
         read_only=True, allow_null=True, help_text="By ROI, 1 for the best; null without one."
+    )
+    priority_reason = Choice(
+        PriorityReason.choices, read_only=True, help_text="Why it has this priority."
+    )
+    scenario_cost = MoneyField(
+        help_text="Money per year, within annual_cost: its shares of failure scenarios."
     )
     promotes = serializers.BooleanField(
         read_only=True, help_text="ROI is above the policy's threshold."

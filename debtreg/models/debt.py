@@ -234,6 +234,9 @@ class DebtImpact(models.Model):
     )
     grade = models.CharField(max_length=9, choices=Grade, default=Grade.ESTIMATED)
     note = models.CharField(max_length=300, blank=True)
+    stated_on = models.DateField(
+        default=timezone.localdate, editable=False, help_text="Since when its numbers are these."
+    )
 
     class Meta:
         ordering: ClassVar = ["pk"]

@@ -25,6 +25,7 @@ from debtreg.models import (
     ScenarioMember,
     Score,
     ScoreChange,
+    pk_of,
 )
 from debtreg.web import words
 from debtreg.web.fields import quiet, show_problems
@@ -108,7 +109,22 @@ def _with_words(story: dict[str, Any]) -> dict[str, Any]:
             for name, factor in impact["factors"].items()
         ]
         impact["missing"] = [kind.factors[name].label for name in impact["missing"]]
+    for share in story["scenarios"]:
+        share["others"] = share["open_members"] - 1
+    for name in ("inputs", "measure_next", "turns"):
+        for each in story[name]:
+            each["label"] = _input_label(each)
     return story
+
+
+def _input_label(each: dict[str, Any]) -> str:
+    """What an input is called, and what it is of: "Latency: requests a year"."""
+    if each["input"] == "effort":
+        return _("Effort of the repair, in person-days")
+    if each["input"] == "loss":
+        return _("Its share of “%(name)s” a year") % {"name": each["of"]}
+    kind = words.KINDS[each["of"]]
+    return f"{kind.label}: {kind.factors[each['input']].label}"
 
 
 # --- The form -------------------------------------------------------------------------------------
@@ -151,7 +167,7 @@ def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
             show_problems(form, error)
         except DebtregError as error:
             show_problems(form, error, {"service": "service", "team": "service"}, impacts.forms)
-    story = _story(form, impacts) if data is not None or item else None
+    story = _story(form, impacts, item.pk if item else None) if data is not None or item else None
     if not saves and data is not None:
         quiet(form, *impacts.forms)
     response = render(
@@ -212,14 +228,16 @@ def _save(
 def preview(request: PageRequest) -> HttpResponse:
     """The ROI of what is typed so far, by the code that scores; saves nothing."""
     form, impacts = _forms(request.POST, Catalog(), None)
-    return render(request, "debt/_preview.html", {"story": _story(form, impacts)})
+    # Whose shares of failure scenarios count, too.
+    pk = pk_of(request.POST.get("key", ""))
+    return render(request, "debt/_preview.html", {"story": _story(form, impacts, pk)})
 
 
-def _story(form: DebtForm, impacts: Any) -> dict[str, Any]:
+def _story(form: DebtForm, impacts: Any, pk: int | None) -> dict[str, Any]:
     """The score of what could be read, and what could not."""
     if form.is_bound:
         form.is_valid()
-        fields, rows, problems = form.values, [], []
+        fields, rows, problems = {**form.values, "pk": pk}, [], []
         for name, found in form.errors.items():
             if name.startswith("effort") or name == "cash":
                 problems += [f"{form.fields[name].label}: {text}" for text in found]

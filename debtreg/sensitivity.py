@@ -1,0 +1,82 @@
+"""What a score rests on: how sure it is, which inputs matter, what to measure, what turns it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import scoring
+from debtreg import frames
+from debtreg.numbers import money, plain
+
+# As many as a person can act on.
+MOST = 3
+
+
+def describe(
+    items: pd.DataFrame, scores: pd.DataFrame, detail: pd.DataFrame, catalog: frames.Catalog
+) -> dict[str, Any]:
+    """What one item's score rests on. Numbers are plain texts; unknown is None.
+
+    items, scores, detail : one item as frames.score_frames takes and gives it
+
+    Each input is {input, impact, scenario, ...}: `impact` is its position among the item's
+    impacts, `scenario` the id of the scenario whose loss it is; both None for the effort.
+    """
+    shares = catalog.coupled.shares
+    shares = shares[shares["item_id"].isin(items["item_id"])].reset_index(drop=True)
+    given = (items, scores, detail, catalog.policy, shares)
+    sure = scoring.add_uncertainty(*given).iloc[0]
+    matter = scoring.sensitivities(*given)
+    worth = scoring.information_values(*given)
+    above = bool(scores["promotes"].iloc[0])
+    turning = matter[matter["turning_value"].notna()]
+    nearest = (turning["turning_value"] / turning["value"] - 1).abs()
+    return {
+        "uncertainty": {
+            **{name: plain(_digits(sure[name], 4)) for name in ("roi_p5", "roi_p50", "roi_p95")},
+            "confidence": plain(_digits(sure["certainty"], 4)),
+        },
+        "guessed_share": plain(_digits(scoring.guessed_shares(scores, detail)[0], 4)),
+        "inputs": [
+            {
+                **_which(row, shares),
+                "value": plain(_digits(row["value"], 6)),
+                "elasticity": plain(_digits(row["elasticity"], 4)),
+            }
+            for row in matter.head(MOST).to_dict("records")
+        ],
+        "measure_next": [
+            {**_which(row, shares), "worth": money(row["value"])}
+            for row in worth.head(MOST).to_dict("records")
+        ],
+        "turns": [
+            {
+                **_which(row, shares),
+                "value": plain(_digits(row["value"], 6)),
+                "turning_value": plain(_digits(row["turning_value"], 6)),
+                # More of the effort lowers the ROI, more of anything else raises it.
+                "when": "below" if (row["elasticity"] > 0) == above else "above",
+            }
+            for row in turning.loc[nearest.sort_values(kind="stable").index]
+            .head(MOST)
+            .to_dict("records")
+        ],
+    }
+
+
+def _which(row: dict[Any, Any], shares: pd.DataFrame) -> dict[str, Any]:
+    name, at = scoring.INPUTS[int(row["input"])], int(row["row"])
+    return {
+        "input": name,
+        "impact": at if name in scoring.FACTORS else None,
+        "scenario": int(shares["scenario_id"].iloc[at]) if name == "loss" else None,
+    }
+
+
+def _digits(value: Any, digits: int) -> float | None:
+    if value is None or np.isnan(value):
+        return None
+    return float(f"{float(value):.{digits}g}")

@@ -1,0 +1,147 @@
+"""What a score rests on: how sure it is, what matters, what to measure, what turns the decision."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from debtreg.actions import debt, scores
+from debtreg.models import DebtImpact, MemberRole
+from tests.factories import (
+    DebtItemFactory,
+    FailureScenarioFactory,
+    GuaranteeFactory,
+    PriceFactory,
+    ScenarioMemberFactory,
+    ServiceFactory,
+    stated,
+    toil,
+)
+
+
+@pytest.fixture
+def item(db):
+    """72 hours of toil at 200, repaired in about 3 days of 1,600: an ROI near 3."""
+    PriceFactory(price=200)
+    return DebtItemFactory(
+        effort_low=2, effort_likely=3, effort_high=4, impacts=[toil(90, frequency_low=40)]
+    )
+
+
+def test_an_explanation_names_the_inputs_that_matter_and_what_they_are_of(item):
+    found = scores.explain(pk=item.pk)
+    assert {each["input"] for each in found["inputs"]} == {"effort", "frequency", "unit_price"}
+    by_input = {each["input"]: each for each in found["inputs"]}
+    assert by_input["effort"]["elasticity"] == "-1"
+    assert by_input["frequency"]["of"] == "toil"
+    assert by_input["frequency"]["unit"] == "hours / year"
+    assert by_input["frequency"]["impact"] == 0
+
+
+def test_at_the_turning_value_the_roi_is_the_threshold(item):
+    found = scores.explain(pk=item.pk)
+    turn = next(each for each in found["turns"] if each["input"] == "effort")
+    days = float(turn["turning_value"])
+    debt.update(
+        pk=item.pk,
+        fields={"effort_low": days, "effort_likely": days, "effort_high": days},
+        by=None,
+    )
+    assert float(scores.explain(pk=item.pk)["roi"]) == pytest.approx(3, rel=1e-4)
+    assert turn["when"] == ("above" if found["promotes"] else "below")
+
+
+def test_what_to_measure_next_is_what_could_turn_the_decision(item):
+    first = scores.explain(pk=item.pk)["measure_next"][0]
+    assert first["input"] in ("effort", "frequency")
+    assert Decimal(first["worth"]) > 0
+    certain = DebtItemFactory(effort=1.0, impacts=[stated(100_000)])
+    assert scores.explain(pk=certain.pk)["measure_next"] == []
+
+
+def test_the_part_that_is_guessed_is_said(db):
+    item = DebtItemFactory(
+        effort=1.0, impacts=[stated(300, grade="measured"), stated(100, grade="estimated")]
+    )
+    assert scores.explain(pk=item.pk)["guessed_share"] == "0.25"
+
+
+def test_an_item_that_nobody_has_priced_rests_on_nothing(db):
+    found = scores.explain(pk=DebtItemFactory(impacts=[]).pk)
+    assert (found["inputs"], found["turns"], found["measure_next"]) == ([], [], [])
+    assert found["guessed_share"] is None
+    assert found["uncertainty"]["confidence"] is None
+
+
+def test_an_estimate_with_a_range_shows_two_digits_and_a_measurement_all(db):
+    PriceFactory(price=200)
+    rough, exact = (
+        DebtItemFactory(impacts=[toil(72, frequency_low=61, grade=grade)])
+        for grade in ("estimated", "measured")
+    )
+    assert "≈ 14,000 a year" in scores.explain(pk=rough.pk)["impacts"][0]["formula"]
+    assert "= 14,033.3 a year" in scores.explain(pk=exact.pk)["impacts"][0]["formula"]
+
+
+def test_a_share_of_a_scenario_is_explained_with_what_it_is_worth_alone_and_now(db):
+    scenario = FailureScenarioFactory(name="Outage")
+    first, second = (
+        ScenarioMemberFactory(
+            scenario=scenario, item__effort=1.0, item__impacts=[], role=MemberRole.GATE
+        ).item
+        for _ in range(2)
+    )
+    scores.score_items([first.pk, second.pk])
+    found = scores.explain(pk=first.pk)
+    (share,) = found["scenarios"]
+    assert share["name"] == "Outage"
+    assert (share["loss_per_year"], share["cost_per_year"]) == ("100000.00", "50000.00")
+    assert (share["removal_value"], share["open_members"]) == ("100000.00", 2)
+    assert "50 % of 100,000 a year" in share["formula"]
+    assert found["inputs"][0]["of"] in ("", "Outage")
+    # Half of the loss is its share; all of it is what its repair saves as things are.
+    assert float(found["marginal_roi"]) == pytest.approx(2 * float(found["roi"]))
+
+
+def test_an_impact_that_is_said_again_keeps_its_age(db):
+    item = DebtItemFactory(impacts=[stated(300), stated(100)])
+    DebtImpact.objects.filter(item=item).update(stated_on=date(2024, 1, 31))
+    debt.update(
+        pk=item.pk,
+        fields={},
+        impacts=[
+            {"kind": "stated", **dict.fromkeys(POINTS, Decimal(amount))} for amount in (300, 101)
+        ],
+        by=None,
+    )
+    found = [part["stated_on"] for part in scores.explain(pk=item.pk)["impacts"]]
+    assert found[0] == date(2024, 1, 31)
+    assert found[1] > found[0]
+
+
+POINTS = ("unit_price_low", "unit_price_likely", "unit_price_high")
+
+
+def test_an_error_budget_that_is_eaten_makes_a_p0_and_says_why(transactional_db, run):
+    service = ServiceFactory()
+    promise = GuaranteeFactory(metric="availability", target_text="≥99.99%", provider=service)
+    PriceFactory(kind="downtime", price=10)
+    item = DebtItemFactory(
+        service=service,
+        effort=1.0,
+        impacts=[
+            {
+                "kind": "downtime",
+                "guarantee": promise,
+                **{f"frequency_{p}": 2 for p in ("low", "likely", "high")},
+                **{f"share_{p}": 1 for p in ("low", "likely", "high")},
+                **{f"magnitude_{p}": 13.14 for p in ("low", "likely", "high")},
+            }
+        ],
+    )
+    DebtItemFactory(impacts=[stated(10**9)])
+    run()
+    found = scores.explain(pk=item.pk)
+    assert float(found["budget_share"]) == pytest.approx(0.5)
+    assert found["priority"] == "P0"
+    assert "error budget" in found["priority_reason"]
