@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 import scoring
-from debtreg import bulk, frames
+from debtreg import bulk, frames, reasons
 from debtreg.models import (
     ACTIVE_STATES,
     BacklogEntry,
@@ -97,7 +96,7 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
         iterations=iterations,
         added=placed[~known],
         changed=old[moved].reset_index(),
-        withdrawn=_withdrawn(gone, items, decided, policy),
+        withdrawn=_withdrawn(gone, decided, policy),
         notes=notes,
     )
 
@@ -246,7 +245,7 @@ def _wanted(
             "started": items.loc[chosen, "started"],
         }
     ).reset_index(drop=True)
-    rows["reason"] = _reasons(rows, decided.loc[chosen, "reason"].to_numpy(), policy)
+    rows["reason"] = reasons.of_promotion(decided[chosen], policy)
     known = entries[["item_id", "pk", "iteration_id", "pinned", "team_id"]]
     rows = rows.merge(known.rename(columns={"team_id": "old_team"}), how="left", on="item_id")
     rows["pk"] = rows["pk"].fillna(NONE).astype("int64")
@@ -258,34 +257,6 @@ def _wanted(
 def _half_days(days: pd.Series[float]) -> pd.Series[float]:
     """As backlog.half_days: rounded up to half person-days."""
     return pd.Series(np.ceil((days * 2).round(6)) / 2, index=days.index)
-
-
-def _reasons(rows: pd.DataFrame, codes: np.ndarray[Any, Any], policy: scoring.Policy) -> list[str]:
-    threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
-    texts = {
-        "started": "In progress. Its ROI is {roi}.",
-        "above": "ROI {roi} is above {threshold}.",
-        "bundle": "Repaired together with the others of its group it returns {roi},"
-        " which is above {threshold}.",
-        "pinned": "Pinned: promoted whatever its ROI.",
-        "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
-        "needed": "Something that is promoted needs it first.",
-    }
-    # "Above" shows as many places as it takes to see that it is.
-    return [
-        texts[scoring.REASONS[code]].format(
-            roi=_seen_above(value, policy.threshold), threshold=threshold, floor=floor
-        )
-        for code, value in zip(codes, rows["marginal_roi"], strict=True)
-    ]
-
-
-def _seen_above(value: float, threshold: float) -> str:
-    for places in (2, 4, 8):
-        text = f"{value:.{places}f}"
-        if float(text) != threshold:
-            return text
-    return f"{value:.12g}"
 
 
 def _placed(
@@ -328,9 +299,17 @@ def _placed(
     out = found["displaced_id"]
     displaced = [f'["DEBT-{item}"]' if item != NONE else "[]" for item in out]
     placed.loc[free, "displaced"] = displaced
-    placed.loc[free, "reason"] += _place_reasons(placed[free], found, iterations)
-    notes = scoring.iteration_reasons(plan.iterations, "DEBT-{}".format, settings.CURRENCY)
+    largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64")
+    where = reasons.of_place(placed[free], found, _names(iterations), largest)
+    placed.loc[free, "reason"] += pd.Series(where, index=placed.index[free], dtype=object)
+    notes = reasons.of_iteration(plan.iterations, settings.CURRENCY)
     return placed, pd.Series(notes, index=plan.iterations["iteration_id"], dtype=object)
+
+
+def _names(iterations: pd.DataFrame) -> dict[int, str]:
+    return dict(
+        Iteration.objects.filter(pk__in=iterations["iteration_id"]).values_list("pk", "name")
+    )
 
 
 def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
@@ -348,74 +327,7 @@ def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _place_reasons(
-    entries: pd.DataFrame, found: pd.DataFrame, iterations: pd.DataFrame
-) -> list[str]:
-    """Why each entry is in its iteration, or in none: the second sentence of its reason."""
-    names = dict(
-        Iteration.objects.filter(pk__in=iterations["iteration_id"]).values_list("pk", "name")
-    )
-    largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64").to_dict()
-    texts = {
-        "placed": " Planned for {name}.",
-        "pinned": " Planned for {name}, where a person wants it.",
-        "full": " No open iteration has room for its {days:g} person-days:"
-        " what is planned returns more.",
-        "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
-        " split it, or make room.",
-        "no_iteration": " Its team has no open iteration.",
-        "waits": " It waits for DEBT-{needs}, which is in no iteration.",
-    }
-    reasons = []
-    for team, days, slot, place, needs, out, out_by in zip(
-        entries["team_id"],
-        entries["repair_days"],
-        found["iteration_id"],
-        found["place"],
-        found["needs_id"],
-        found["displaced_id"],
-        found["displaced_by_id"],
-        strict=True,
-    ):
-        reason = texts[scoring.PLACES[place]].format(
-            name=names.get(slot, ""), days=days, largest=largest.get(team, 0), needs=needs
-        )
-        if out != NONE:
-            reason += f" It displaced DEBT-{out}."
-        if out_by != NONE:
-            reason += f" It was displaced by DEBT-{out_by}."
-        reasons.append(reason)
-    return reasons
-
-
-def _withdrawn(
-    gone: pd.DataFrame, items: pd.DataFrame, decided: pd.DataFrame, policy: scoring.Policy
-) -> pd.DataFrame:
+def _withdrawn(gone: pd.DataFrame, decided: pd.DataFrame, policy: scoring.Policy) -> pd.DataFrame:
     """The entries to take back, each with the reason."""
     why = decided.set_index("item_id").reindex(gone["item_id"])
-    texts = {
-        "fell": "ROI {roi} has fallen below {floor}.",
-        "below": "ROI {roi} is not above {threshold}.",
-        "vetoed": "It is vetoed.",
-        "accepted": "The debt is accepted.",
-        "needs_estimate": "Its repair is no longer estimated.",
-        "unpriced": "Nothing is known any more of what it costs.",
-        "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
-        "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
-    }
-    reasons = []
-    for code, roi, blocked_by in zip(
-        why["reason"], why["marginal_roi"], why["blocked_by"], strict=True
-    ):
-        if np.isnan(code):
-            reasons.append("It is resolved.")
-            continue
-        reasons.append(
-            texts.get(scoring.REASONS[int(code)], "It belongs to no team.").format(
-                roi=f"{roi:.2f}",
-                floor=f"{policy.demote_below:g}",
-                threshold=f"{policy.threshold:g}",
-                blocked_by=int(blocked_by),
-            )
-        )
-    return gone[["pk", "item_id", "team_id"]].assign(reason=reasons)
+    return gone[["pk", "item_id", "team_id"]].assign(reason=reasons.of_withdrawal(why, policy))

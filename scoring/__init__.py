@@ -76,7 +76,6 @@ from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload, paylo
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .priority import PRIORITY_REASONS, add_priority, budget_shares, gate_losses
 from .promotion import REASONS, promote
-from .reasons import iteration_reasons, place_reasons, promotion_reasons
 from .roi import add_roi, promotes, rank, states
 from .scenarios import Scenarios, attribute, marginal_values, removal_values
 from .scores import SCORE_COLUMNS, score, score_in_detail
@@ -157,7 +156,6 @@ __all__ = [
     "guessed_shares",
     "half_days",
     "information_values",
-    "iteration_reasons",
     "make_frame",
     "marginal_values",
     "max_burn_rate",
@@ -169,11 +167,9 @@ __all__ = [
     "pert_quantile",
     "pert_sd",
     "pert_shape",
-    "place_reasons",
     "promised_objective",
     "promote",
     "promotes",
-    "promotion_reasons",
     "rank",
     "realised_benefits",
     "realised_returns",

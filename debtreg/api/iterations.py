@@ -29,8 +29,10 @@ class IterationSerializer(StrictModelSerializer):
     class Meta:
         model = Iteration
         fields: ClassVar = [
-            *("id", "team", "name", "starts_on", "ends_on", "capacity_days", "taken_days", "state")
+            *("id", "team", "name", "starts_on", "ends_on", "capacity_days", "taken_days", "state"),
+            "plan_note",
         ]
+        read_only_fields: ClassVar = ["plan_note"]
         validators: ClassVar[list[Any]] = []  # the action checks that the name is free
 
 

@@ -47,6 +47,7 @@ def test_an_iteration_says_how_much_of_it_is_taken(api, sprint, promoted):
         "capacity_days": "5",
         "taken_days": "2",
         "state": "open",
+        "plan_note": "",
     }
 
 

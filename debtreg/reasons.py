@@ -1,0 +1,147 @@
+"""Sentences for a product owner: why something is in a backlog, and why it is where it is.
+
+scoring decides in codes and numbers; here they become English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+import scoring
+
+NONE = -1
+_WHY = {
+    "started": "In progress. Its ROI is {roi}.",
+    "above": "ROI {roi} is above {threshold}.",
+    "bundle": "Pays only together with {others}: then they return more than {threshold} times"
+    " their repair.",
+    "pinned": "Pinned: promoted whatever its ROI.",
+    "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
+    "needed": "Something that is promoted needs it first.",
+}
+_WHY_NOT = {
+    "fell": "ROI {roi} has fallen below {floor}.",
+    "below": "ROI {roi} is not above {threshold}.",
+    "vetoed": "It is vetoed.",
+    "accepted": "The debt is accepted.",
+    "needs_estimate": "Its repair is no longer estimated.",
+    "unpriced": "Nothing is known any more of what it costs.",
+    "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
+    "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
+}
+_WHERE = {
+    "placed": " Planned for {name}.",
+    "pinned": " Planned for {name}, where a person wants it.",
+    "full": " No open iteration has room for its {days:g} person-days:"
+    " what is planned returns more.",
+    "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
+    " split it, or make room.",
+    "no_iteration": " Its team has no open iteration.",
+    "waits": " It waits for DEBT-{needs}, which is in no iteration.",
+}
+
+
+def of_promotion(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
+    """Why each of these is in a backlog. Rows of what scoring.promote gives, all promoted ones."""
+    threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
+    bundled = decided[decided["bundle"] != NONE]
+    groups = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
+    found = []
+    for item, code, roi, bundle in zip(
+        decided["item_id"],
+        decided["reason"],
+        decided["marginal_roi"],
+        decided["bundle"],
+        strict=True,
+    ):
+        others = [f"DEBT-{other}" for other in groups.get(bundle, ()) if other != item]
+        found.append(
+            _WHY[scoring.REASONS[code]].format(
+                # "Above" shows as many places as it takes to see that it is.
+                roi=_seen_beside(roi, policy.threshold),
+                threshold=threshold,
+                floor=floor,
+                others=" and ".join(others) or "the others of its group",
+            )
+        )
+    return found
+
+
+def _seen_beside(value: float, threshold: float) -> str:
+    for places in (2, 4, 8):
+        text = f"{value:.{places}f}"
+        if float(text) != threshold:
+            return text
+    return f"{value:.12g}"
+
+
+def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
+    """Why each of these goes back; NaN as a reason stands for an item that is resolved."""
+    return [
+        "It is resolved."
+        if np.isnan(code)
+        else _WHY_NOT.get(scoring.REASONS[int(code)], "It belongs to no team.").format(
+            roi=f"{roi:.2f}",
+            floor=f"{policy.demote_below:g}",
+            threshold=f"{policy.threshold:g}",
+            blocked_by=int(blocked_by),
+        )
+        for code, roi, blocked_by in zip(
+            decided["reason"], decided["marginal_roi"], decided["blocked_by"], strict=True
+        )
+    ]
+
+
+def of_place(
+    entries: pd.DataFrame,
+    found: pd.DataFrame,
+    names: Mapping[int, str],
+    largest: pd.Series[float],
+) -> list[str]:
+    """Why each entry is in its iteration, or in none: a second sentence, a space before it.
+
+    entries : with team_id and repair_days; found : the same rows of scoring.Plan.entries
+    names, largest : of iterations by key; the largest capacity by team, person-days
+    """
+    sentences = []
+    for team, days, slot, place, needs, out, out_by in zip(
+        entries["team_id"],
+        entries["repair_days"],
+        found["iteration_id"],
+        found["place"],
+        found["needs_id"],
+        found["displaced_id"],
+        found["displaced_by_id"],
+        strict=True,
+    ):
+        text = _WHERE[scoring.PLACES[place]].format(
+            name=names.get(slot, ""), days=days, largest=largest.get(team, 0), needs=needs
+        )
+        if out != NONE:
+            text += f" It displaced DEBT-{out}."
+        if out_by != NONE:
+            text += f" It was displaced by DEBT-{out_by}."
+        sentences.append(text)
+    return sentences
+
+
+def of_iteration(iterations: pd.DataFrame, currency: str) -> list[str]:
+    """What a plan left out of each iteration first, and what one more person-day would buy.
+
+    iterations : scoring.Plan.iterations. Empty where everything found room.
+    """
+    columns = ["first_left_out_id", "one_more_day_id", "one_more_day_instead_of_id"]
+    sentences = []
+    for first, more, instead, benefit in iterations[[*columns, "one_more_day_benefit"]].itertuples(
+        index=False, name=None
+    ):
+        text = f"First left out: DEBT-{first}." if first != NONE else ""
+        if more != NONE:
+            swap = f" instead of DEBT-{instead}" if instead != NONE else ""
+            text += f" One more person-day would let in DEBT-{more}{swap}"
+            text += f" and save {benefit:,.0f} {currency} a year more."
+        sentences.append(text.strip())
+    return sentences
