@@ -63,7 +63,7 @@ FILL_IMPACTS = f"""
 INSERT INTO {IMPACTS} (
     item_id, kind, frequency_low, frequency_likely, frequency_high, share_low, share_likely,
     share_high, magnitude_low, magnitude_likely, magnitude_high, unit_price_low, unit_price_likely,
-    unit_price_high, currency, effectiveness, guarantee_id, grade, note)
+    unit_price_high, currency, effectiveness, guarantee_id, grade, note, stated_on)
 SELECT item_id, kind,
     CASE WHEN range THEN frequency * 0.7 ELSE frequency END, frequency,
     CASE WHEN range THEN frequency * 1.6 ELSE frequency END,
@@ -77,7 +77,8 @@ SELECT item_id, kind,
     CASE WHEN e < 0.1 AND kind IN ('latency', 'downtime', 'credits')
          THEN 1 + floor(1000 * e)::int END,
     CASE WHEN f < 0.2 THEN 'measured' WHEN f < 0.5 THEN 'inferred' ELSE 'estimated' END,
-    CASE WHEN f < 0.3 THEN 'from the incident reviews of last year' ELSE '' END
+    CASE WHEN f < 0.3 THEN 'from the incident reviews of last year' ELSE '' END,
+    current_date
 FROM (
     SELECT item_id, kind, d, e, f, c < 0.55 AS range,
         CASE WHEN known AND kind NOT IN ('latency', 'stated') THEN
