@@ -135,14 +135,19 @@ def _wait_for_others() -> None:
 
 @transaction.atomic
 def sign(*, version: int, by: User | None) -> ScoringPolicy:
-    """Sign a version as it stands in the database, whoever wrote it there. Raises PolicyRefused."""
+    """Sign a version as it stands in the database, whoever wrote it there. Raises PolicyRefused.
+
+    Where it comes into force by that, the portfolio is scored with it.
+    """
     rights.check(by, "policy.change")
     _wait_for_others()
-    row = get(version)
+    row, before = get(version), versions.standing().version
     row.signature = signature_of(row.version, row.payload)
     versions.read(row)
     ScoringPolicy.objects.filter(pk=version).update(signature=row.signature)
     audit.record("policy.sign", row, by=by)
+    if versions.standing().version != before:
+        scores.queue_run(by=by)
     return row
 
 

@@ -363,6 +363,14 @@ def test_a_version_whose_key_is_lost_is_signed_as_it_stands_by_name(db, settings
     assert versions.standing().row is None
     policies.sign(version=1, by=None)
     assert in_force() == 1
+    assert ScoringRun.objects.count() == 1, "it comes into force by that"
+
+
+def test_signing_what_is_not_in_force_scores_nothing(db):
+    ScoringPolicyFactory(in_force=False)
+    tamper(2, threshold=3.5)
+    policies.sign(version=2, by=None)
+    assert not ScoringRun.objects.exists()
 
 
 def test_what_breaks_the_schema_is_not_signed(db):

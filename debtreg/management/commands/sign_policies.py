@@ -8,6 +8,7 @@ from debtreg import versions
 from debtreg.actions import audit, policies
 from debtreg.errors import DebtregError
 from debtreg.models import Channel, ScoringPolicy
+from debtreg.tasks import enqueue_waiting
 
 
 class Command(BaseCommand):
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             for version in chosen:
                 policies.sign(version=version, by=None)
                 self.stdout.write(f"Version {version}: signed as it stands.")
+            enqueue_waiting()
         except DebtregError as error:
             raise CommandError(f"{error.message} {error.hint}", returncode=2) from error
         refused = [row for row in ScoringPolicy.objects.order_by("version") if self.is_refused(row)]
