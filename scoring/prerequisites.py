@@ -44,14 +44,26 @@ class Prerequisites:
 
     def without_circles(self) -> Self:
         """Drop the edges inside circles, where each item comes before the other."""
+        label = self._labels()
+        across = label[self.item] != label[self.needs]
+        return type(self)(self.item[across], self.needs[across], self.count)
+
+    def circles(self) -> list[_Rows]:
+        """List the items that need each other, directly or through others."""
+        label = self._labels()
+        inside = label[self.item] == label[self.needs]
+        items = np.unique(self.item[inside])
+        return [items[label[items] == circle] for circle in np.unique(label[items])]
+
+    def _labels(self) -> _Rows:
+        """Give items that need each other the same label, and different ones to all others."""
         if not len(self.item):
-            return self
+            return np.zeros(self.count, dtype=np.int64)
         graph = sparse.csr_array(
             (np.ones(len(self.item)), (self.item, self.needs)), shape=(self.count, self.count)
         )
         label = csgraph.connected_components(graph, directed=True, connection="strong")[1]
-        across = label[self.item] != label[self.needs]
-        return type(self)(self.item[across], self.needs[across], self.count)
+        return label.astype(np.int64)
 
     def held_up(self, available: _Bools) -> _Bools:
         """Find the items that need, directly or through others, one that is not available."""

@@ -11,9 +11,7 @@ run on the same input finds nothing to do.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal, localcontext
-from fractions import Fraction
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,6 @@ from numpy.typing import NDArray
 from .columns import CANDIDATE_COLUMNS, ROLES, STATES, check_columns
 from .policy import Policy
 from .prerequisites import Prerequisites
-from .roi import DECISION_MARGIN, exact, exact_mean
 from .scenarios import Scenarios
 
 # Why an item is in the backlog, or not; a code into this tuple.
@@ -45,6 +42,9 @@ REASONS = (
 _CODE = {reason: np.int8(code) for code, reason in enumerate(REASONS)}
 _NEEDS_ESTIMATE = STATES.index("needs_estimate")
 _ALTERNATIVE = ROLES.index("alternative")
+# A marginal ROI is a sum of products of floats, right to about 1e-14: what is this close to a bar
+# is at the bar, which is neither above nor below it.
+_NOISE = 1e-12
 _Bools = NDArray[np.bool_]
 _Floats = NDArray[np.float64]
 _Rows = NDArray[np.int64]
@@ -113,7 +113,8 @@ def promote(
         certain = items["certainty"].to_numpy() >= policy.min_confidence
     roi = items["roi"].to_numpy()
     wanted = eligible & (pinned | (items["promotes"].to_numpy() & certain))
-    wanted |= eligible & entered & (roi >= policy.demote_below)
+    floor = _floor(policy)
+    wanted |= eligible & entered & (roi >= floor)
     # An entry that fell stays while something promoted needs it.
     fallen = eligible & entered & ~wanted
     marginal = np.where(estimated, roi, np.nan)
@@ -121,11 +122,11 @@ def promote(
     bundle = np.full(len(items), -1)
 
     if scenarios is not None and len(scenarios.members):
-        coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted | fallen)
+        coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted, fallen)
         wanted[coupled.positions] = coupled.decide()
         fallen[coupled.positions] = False
         marginal[coupled.positions] = coupled.marginal_roi()
-        above[coupled.positions] = coupled.marginal_roi() > policy.threshold
+        above[coupled.positions] = coupled.marginal_roi() > _bar(policy)
         bundle[coupled.positions] = coupled.bundles()
 
     available = wanted | fallen | started
@@ -141,7 +142,7 @@ def promote(
         (promoted & pinned, "pinned"),
         (promoted & (bundle >= 0), "bundle"),
         (promoted & above, "above"),
-        (promoted & (marginal >= policy.demote_below), "kept"),
+        (promoted & (marginal >= floor), "kept"),
         (promoted, "needed"),
         (vetoed, "vetoed"),
         (accepted, "accepted"),
@@ -182,9 +183,10 @@ class _Coupled:
         edges: Prerequisites,
         eligible: _Bools,
         certain: _Bools,
-        available: _Bools,
+        wanted: _Bools,
+        fallen: _Bools,
     ) -> None:
-        self.policy = policy
+        self.bar, self.floor = _bar(policy), _floor(policy)
         self.edges = edges
         self.waits = edges.of_items(~items["started"].to_numpy())
         self.loose_waits = self.waits.without_circles()
@@ -204,12 +206,15 @@ class _Coupled:
         cost = items["repair_cost"].to_numpy()[self.positions]
         self.cost = np.where(cost > 0, cost, np.nan)
         holds_up = np.zeros(len(items), dtype=bool)
-        holds_up[self.waits.needs] = True
+        holds_up[edges.needs] = True
         self.holds_up = holds_up[self.positions]
         own = items["own_benefit"].to_numpy()[self.positions]
         self.own = np.nan_to_num(own)
-        # What the prerequisites may count on: the others, and members once they are chosen.
-        self.others = available | items["started"].to_numpy()
+        # What the prerequisites may count on: the others, and members once they are chosen. An
+        # entry that fell does not keep what it needs.
+        self.others_standing = wanted | items["started"].to_numpy()
+        self.others_standing[self.positions] = False
+        self.others = self.others_standing | fallen
         self.others[self.positions] = False
 
         self.scenarios = scenarios
@@ -225,6 +230,10 @@ class _Coupled:
         self.priced = ~np.isnan(own)
         self.priced[self.candidate[known & known_loss[scenarios.scenario]]] = True
         self.groups = self._groups()
+        at = np.full(len(items), -1)
+        at[self.positions] = np.arange(len(self.positions))
+        circles = [at[circle] for circle in edges.circles()]
+        self.circles = [circle[circle >= 0] for circle in circles]
         self.groups_of: dict[int, list[int]] = {}
         for number, group in enumerate(self.groups):
             for scenario in {int(s) for m in group for s in self._scenarios_of(int(m))}:
@@ -289,48 +298,48 @@ class _Coupled:
         roi = self.marginal_roi()
         free = self.chosen & ~self.pinned
         # NaN is no ROI any more: the price is gone, so the entry goes back.
-        low = np.flatnonzero(free & ~(roi >= self.policy.demote_below))
+        is_low = free & ~(roi >= self.floor)
+        low = np.flatnonzero(is_low)
         # The lowest first; of equal ones the one with the higher id.
-        for candidate in low[
-            np.lexsort((-self.item_ids[low], np.nan_to_num(roi[low], nan=-np.inf)))
-        ]:
-            if not self._is_needed(candidate):
-                self._set(np.array([candidate]), chosen=False)
-                return True
-        falling = self.group_complete & (self.group_roi < self.policy.demote_below)
-        for number in np.flatnonzero(falling):
-            leaving = self.groups[number][free[self.groups[number]]]
-            if not any(map(self._is_needed, leaving)):
-                self._set(leaving, chosen=False)
+        value = np.round(np.nan_to_num(roi[low], nan=-np.inf), 9)
+        low = low[np.lexsort((-self.item_ids[low], value))]
+        leaving = list(low[:, None])
+        falling = self.group_complete & (self.group_roi < self.floor)
+        leaving += [group[free[group]] for group in compress(self.groups, falling)]
+        # What needs each other is never free of each other; it goes together.
+        leaving += [
+            circle
+            for circle in self.circles
+            if len(circle) > 1 and is_low[circle].all() and self._joint_roi(circle) < self.floor
+        ]
+        for candidates in leaving:
+            if not self._is_needed(candidates):
+                self._set(candidates, chosen=False)
                 return True
         return False
 
     def _promote_one(self, excluded: _Bools) -> bool:
         """Promote the item or the group with the highest marginal ROI, if it is above the bar."""
         open_ = self.eligible & ~self.chosen & ~self.held & ~excluded
-        near = self.policy.threshold - _margin(self.policy.threshold)
-        # An entry that fell off may come back over the lower bar: it was in already.
-        bar = np.where(self.entered, self.policy.demote_below, near)
         roi = self.marginal_roi()
-        roi = np.where(open_ & (self.certain | self.entered) & (roi >= bar), roi, -np.inf)
+        # An entry that fell off may come back over the lower bar: it was in already.
+        over = np.where(self.entered, roi >= self.floor, self.certain & (roi > self.bar))
+        roi = np.where(open_ & over, roi, -np.inf)
         roi[open_ & self.pinned] = np.inf  # held up until now
-        hopeless = self.group_complete | np.isnan(self.group_roi)
-        group_roi = np.where(hopeless, -np.inf, self.group_roi)
+        over = ~self.group_complete & (self.group_roi > self.bar)
+        group_roi = np.where(over, self.group_roi, -np.inf)
         while True:
             # Of equal ones the first is the one with the lowest id; single items before groups.
-            best = int(np.argmax(roi)) if len(roi) else -1
-            group = int(np.argmax(group_roi)) if len(group_roi) else -1
-            single = group < 0 or roi[best] >= group_roi[group]
-            value = float(roi[best] if single else group_roi[group])
-            if value < (self.policy.demote_below if single else near):
+            best = _highest(roi)
+            group = _highest(group_roi)
+            single = group < 0 or roi[best] >= group_roi[group] * (1.0 - _NOISE)
+            if (roi[best] if single else group_roi[group]) == -np.inf:
                 return False
             joining = np.array([best]) if single else self._outside(group)
-            fits = single or bool((open_ & self.certain)[joining].all())
-            entered = single and bool(self.entered[best])
-            if fits and (entered or self._is_above(joining, value)):
+            if single or bool((open_ & self.certain)[joining].all()):
                 self._set(joining, chosen=True)
                 return True
-            (roi if single else group_roi)[best if single else group] = -np.inf
+            group_roi[group] = -np.inf
 
     def _outside(self, group: int) -> _Rows:
         members = self.groups[group]
@@ -375,11 +384,16 @@ class _Coupled:
         for scenario in {int(s) for s in self.scenarios.scenario[rows]}:
             part = self.rows[scenario]
             inside = rows[(rows >= part.start) & (rows < part.stop)] - part.start
-            open_, done = self.x[part].copy(), self.x[part].copy()
-            open_[inside] = 1.0
-            done[inside] = 1.0 - self.scenarios.effectiveness[part][inside]
-            lost = self.parts[scenario].values(open_) - self.parts[scenario].values(done)
-            saving += float(np.nan_to_num(lost[0]))
+            if len(inside) == 1:
+                row = part.start + inside[0]
+                saving += float(self.scenarios.effectiveness[row] * self.slopes[row])
+                continue
+            effect = self.scenarios.effectiveness[part][inside]
+            # One after the other, a column each: no step takes a small part from a large loss.
+            x = np.repeat(self.x[part][:, None], len(inside), axis=1)
+            x[inside] = np.where(np.tri(len(inside), k=-1).T > 0, 1.0 - effect[:, None], 1.0)
+            steps = np.diagonal(self.parts[scenario].slopes(x)[inside])
+            saving += float(np.nan_to_num(effect @ steps))
         own = self.own[candidates].sum()
         return float((own + saving) / self.cost[candidates].sum())
 
@@ -392,7 +406,7 @@ class _Coupled:
     def bundles(self) -> _Rows:
         """Name the group of each chosen candidate that is in only because its group is."""
         found = np.full(len(self.positions), -1)
-        alone = self.own / self.cost > self.policy.threshold
+        alone = self.own / self.cost > self.bar
         for group in self.groups:
             together = group[self.chosen[group]]
             if len(together) > 1 and (self.chosen | self.started)[group].all():
@@ -404,57 +418,29 @@ class _Coupled:
         available[self.positions] = self.chosen | self.started
         return available
 
-    def _is_needed(self, candidate: int) -> bool:
-        """Whether something else that stays in the backlog needs this one."""
-        position = self.positions[candidate]
-        dependents = self.edges.item[self.edges.needs == position]
-        if not len(dependents):
+    def _is_needed(self, candidates: _Rows) -> bool:
+        """Whether something else that stays needs one of these, directly or through others."""
+        if not self.holds_up[candidates].any():
             return False
         available = self._available()
-        return bool((available & ~self.waits.held_up(available))[dependents].any())
-
-    def _is_above(self, candidates: _Rows, roi: float) -> bool:
-        """Decide strictly; within the margin of floats, in exact fractions."""
-        threshold = self.policy.threshold
-        if abs(roi - threshold) > _margin(threshold):
-            return roi > threshold
-        benefit = sum((_as_typed(self.own[n]) for n in candidates), Fraction(0))
-        rows = np.concatenate([self.memberships[n] for n in candidates])
-        for scenario in {int(s) for s in self.scenarios.scenario[rows]}:
-            benefit += self._exact_saving(scenario, set(rows.tolist()))
-        cost = sum((_as_typed(self.cost[n]) for n in candidates), Fraction(0))
-        return benefit > exact(threshold) * cost
-
-    def _exact_saving(self, scenario: int, moving: set[int]) -> Fraction:
-        """What a scenario loses less once these rows are repaired, in exact arithmetic."""
-        points = self.scenarios.loss_points[scenario]
-        if np.isnan(points[1]):
-            return Fraction(0)
-        if np.isnan(points).any():
-            points = np.full(3, points[1])
-        part = self.rows[scenario]
-        losses = []
-        for repaired in (False, True):
-            loss = exact(self.scenarios.trigger_rate[scenario]) * exact_mean(*points)
-            spared: dict[int, Fraction] = {}
-            for row in range(part.start, part.stop):
-                effect = exact(self.scenarios.effectiveness[row])
-                is_done = repaired if row in moving else self.x[row] != 1.0
-                x = 1 - effect if is_done else Fraction(1)
-                factor = int(self.scenarios.factor[row])
-                spared.setdefault(factor, Fraction(1))
-                spared[factor] *= 1 - exact(self.scenarios.chance[row]) * x
-            for chance in spared.values():
-                loss *= 1 - chance
-            losses.append(loss)
-        return losses[0] - losses[1]
+        stays = self.others_standing.copy()
+        stays[self.positions] = self.chosen | self.started
+        stays[self.positions[candidates]] = False
+        stays &= ~self.waits.held_up(available)
+        needed = self.edges.needed_by(stays, within=available)
+        return bool(needed[self.positions[candidates]].any())
 
 
-def _margin(threshold: float) -> float:
-    return DECISION_MARGIN * max(1.0, threshold)
+def _highest(roi: _Floats) -> int:
+    """Find the highest ROI; of equal ones, but for noise, the first; -1 for none."""
+    return int(np.argmax(roi >= roi.max() * (1.0 - _NOISE))) if len(roi) else -1
 
 
-def _as_typed(amount: float) -> Fraction:
-    """Read a sum of floats as the decimal it stands for: twelve digits hold no rounding noise."""
-    with localcontext(prec=12):
-        return Fraction(+Decimal(repr(float(amount))))
+def _bar(policy: Policy) -> float:
+    """Give what a marginal ROI has to be above."""
+    return policy.threshold * (1.0 + _NOISE)
+
+
+def _floor(policy: Policy) -> float:
+    """Give what the marginal ROI of an entry must not be below."""
+    return policy.demote_below * (1.0 - _NOISE)

@@ -151,13 +151,17 @@ class Scenarios:
         return loss
 
     def slopes(self, x: _Floats) -> _Floats:
-        """Give dv/dx (currency / year) for each member at x."""
-        spared = 1.0 - self.chance * x
+        """Give dv/dx (currency / year) for each member at x.
+
+        Several points at once, one per column of x, give one column of slopes each.
+        """
+        column = (slice(None), *[None] * (x.ndim - 1))
+        spared = 1.0 - self.chance[column] * x
         starts = starts_of(self.factor)
         alive = 1.0 - products(spared, starts)
         others = products_of_others(alive, self.scenario_of_factor)[self.factor]
-        inner = self.chance * products_of_others(spared, self.factor)
-        slope: _Floats = self.loss_per_year[self.scenario] * others * inner
+        inner = self.chance[column] * products_of_others(spared, self.factor)
+        slope: _Floats = self.loss_per_year[self.scenario][column] * others * inner
         return slope
 
 

@@ -19,7 +19,7 @@ def starts_of(keys: NDArray[Any]) -> _Ints:
     """
     if not len(keys):
         return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    return np.concatenate([[0], np.flatnonzero(keys[1:] != keys[:-1]) + 1])
 
 
 def products(values: _Floats, starts: _Ints) -> _Floats:
@@ -50,7 +50,7 @@ def products_of_others(values: _Floats, keys: _Ints) -> _Floats:
     zero = values == 0
     zeros = np.add.reduceat(zero, starts, axis=0, dtype=np.int64)
     product = products(np.where(zero, 1.0, values), starts)
-    run = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(values)]))
+    run = np.repeat(np.arange(len(starts)), np.append(starts[1:], len(values)) - starts)
     product, zeros = product[run], zeros[run]
     others = np.where(zero, product, product / np.where(zero, 1.0, values))
     return np.where(zeros - zero > 0, 0.0, others)

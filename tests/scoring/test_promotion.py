@@ -215,6 +215,36 @@ def test_a_bundle_that_is_worth_less_than_the_lower_bar_goes_back_as_a_whole():
     assert decide(items, scenarios=scenarios_of((48000.0, group)))[0] == [0, 1, 2]
 
 
+def test_a_bundle_goes_back_as_a_whole_even_if_its_items_need_each_other():
+    repair = {"own_benefit": NAN, "promotes": False, "repair_cost": 6000.0, "entered": True}
+    group = scenarios_of((20000.0, [alternative(0), alternative(1)]))
+    for needs in (needs_of((0, 1)), needs_of((0, 1), (1, 0))):
+        assert decide(candidates_of(repair, repair), needs, group) == ([], ["fell"] * 2)
+    # Something else that is worth it keeps what it needs, and with it the bundle.
+    third = {"own_benefit": 900.0}
+    found = decide(candidates_of(repair, repair, third), needs_of((2, 0)), group)
+    assert found[0] == [0, 1, 2]
+
+
+def test_items_of_a_scenario_that_only_need_each_other_go_back_once_both_fell():
+    fell = {"own_benefit": 1.0, "entered": True}
+    worthless = scenarios_of((0.0, [gate(0), gate(1)]))
+    circle = needs_of((0, 1), (1, 0))
+    assert decide(candidates_of(fell, fell), circle, worthless) == ([], ["fell"] * 2)
+    # Together they save what neither saves once the other is done.
+    both = scenarios_of((900.0, [gate(0), gate(1)]))
+    assert decide(candidates_of(fell, fell), circle, both)[0] == [0, 1]
+
+
+def test_an_entry_that_goes_back_itself_keeps_nothing_that_it_needs():
+    fell = {"own_benefit": 1.0, "entered": True}
+    worthless = scenarios_of((0.0, [gate(0)]))
+    found = decide(candidates_of(fell, fell), needs_of((1, 0)), worthless)
+    assert found == ([], ["fell", "fell"])
+    needed = candidates_of(fell, fell, {"own_benefit": 900.0})
+    assert decide(needed, needs_of((1, 0), (2, 1)), worthless)[0] == [0, 1, 2]
+
+
 def test_the_last_alternative_is_worth_the_whole_group_once_the_others_are_started():
     rows = [{"started": n > 0, "repair_cost": 6000.0} for n in range(3)]
     found = decide(
@@ -237,6 +267,17 @@ def test_an_exact_threshold_is_not_passed_by_rounding_in_a_scenario():
     items = candidates_of({"repair_cost": 1.0})
     assert decide(items, scenarios=scenarios_of((100.0, members)))[0] == []
     assert decide(items, scenarios=scenarios_of((100.0000001, members)))[0] == [0]
+
+
+@pytest.mark.parametrize("third", range(1, 200, 7))
+def test_an_exact_threshold_of_thirds_is_not_passed_by_rounding_either(third):
+    # A PERT mean is a sixth of something: no number of digits holds it.
+    items = candidates_of({"own_benefit": third / 3, "repair_cost": third / 9})
+    worthless = scenarios_of((0.0, [gate(0)]))
+    assert decide(items, scenarios=worthless) == ([], ["below"])
+    policy = Policy.from_payload({**DEFAULT_PAYLOAD, "demote_below": 3.0})
+    items = items.assign(entered=True)
+    assert decide(items, scenarios=worthless, policy=policy) == ([0], ["kept"])
 
 
 # A slow reference: the rules as they are written, with sets and whole losses.
@@ -290,6 +331,10 @@ def plain_losses(scenarios, done):
     return total
 
 
+# As far from the bars as rounding puts what is exactly there.
+ABOVE, BELOW = 3 + 1e-9, 2.5 - 1e-9
+
+
 def plain_promote(rows, scenarios, pairs):
     rows = [{"repair_cost": 100.0, **row} for row in rows]
     members = {each["item_id"] for _, part in scenarios for each in part}
@@ -323,18 +368,23 @@ def plain_promote(rows, scenarios, pairs):
                 return kept
             chosen = kept
 
-    def is_needed(n, chosen):
-        return any(b == n and a in chosen | started for a, b in pairs)
+    def are_needed(leaving, chosen):
+        """Whether what stays needs one of these; what fell outside of scenarios does not stay."""
+        fell = {n for n in chosen - members - pinned if not roi({n}, chosen) > BELOW}
+        reached = (chosen | started) - fell - leaving
+        while more := {b for a, b in pairs if a in reached and b in chosen} - reached:
+            reached = reached | more
+        return bool(leaving & reached)
 
     chosen = supported(
         {n for n in eligible if n in entered | pinned}
-        | {n for n in eligible - members if roi({n}, set()) > 3}
+        | {n for n in eligible - members if roi({n}, set()) > ABOVE}
     )
     while True:
         low = [
-            (roi({n}, chosen) if roi({n}, chosen) == roi({n}, chosen) else -math.inf, -n)
+            (round(value, 9) if (value := roi({n}, chosen)) == value else -math.inf, -n)
             for n in (chosen - pinned) & members
-            if not roi({n}, chosen) >= 2.5 and not is_needed(n, chosen)
+            if not roi({n}, chosen) > BELOW and not are_needed({n}, chosen)
         ]
         if low:
             chosen = chosen - {-min(low)[1]}
@@ -342,8 +392,8 @@ def plain_promote(rows, scenarios, pairs):
         leaving = None
         for _, group in sorted(groups.items()):
             whole = (group & chosen) - pinned
-            falls = group <= chosen | started and len(whole) > 1 and roi(whole, chosen) < 2.5
-            if falls and not any(is_needed(n, chosen) for n in whole):
+            falls = group <= chosen | started and len(whole) > 1 and roi(whole, chosen) < BELOW
+            if falls and not are_needed(whole, chosen):
                 leaving = whole
                 break
         if leaving:
@@ -353,14 +403,16 @@ def plain_promote(rows, scenarios, pairs):
         outside = eligible - chosen
         free = {n for n in outside if all(b in chosen | started for a, b in pairs if a == n)}
         for n in free:
-            waits = n in pinned or n in entered - members
-            value = math.inf if waits else roi({n}, chosen)
-            if value > 3 or (n in entered and value >= 2.5):
-                steps.append((-value, 0, n, {n}))
+            value = roi({n}, chosen)
+            # What is in no scenario is decided already, and joins as soon as nothing blocks it.
+            if n in pinned or (n not in members and (n in entered or value > ABOVE)):
+                value = math.inf
+            if value > ABOVE or (n in entered and value > BELOW):
+                steps.append((round(-value, 9), 0, n, {n}))
         for group in groups.values():
             joining = group - chosen - started
-            if len(joining) > 1 and joining <= free and roi(joining, chosen) > 3:
-                steps.append((-roi(joining, chosen), 1, min(joining), joining))
+            if len(joining) > 1 and joining <= free and roi(joining, chosen) > ABOVE:
+                steps.append((round(-roi(joining, chosen), 9), 1, min(joining), joining))
         if not steps:
             break
         chosen = chosen | min(steps, key=lambda step: step[:3])[3]
@@ -369,7 +421,7 @@ def plain_promote(rows, scenarios, pairs):
         fallen = {
             n
             for n in chosen - pinned - members
-            if not roi({n}, chosen) >= 2.5 and not is_needed(n, chosen)
+            if not roi({n}, chosen) > BELOW and not are_needed({n}, chosen)
         }
         if not fallen:
             return chosen | started
