@@ -20,6 +20,7 @@ from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
     ACTIVE_STATES,
     AMOUNT_LIMIT,
+    SCENARIO,
     BacklogEntry,
     DebtImpact,
     ImpactKind,
@@ -97,6 +98,7 @@ def freeze(pks: Sequence[int], *, closed_on: Mapping[int, date] | None = None) -
             params,
         )
     _keep_detail(pks, outcome_of)
+    _keep_shares(sorted(outcome_of.values()))
     _keep_stated_days(outcome_of, closed_on or {}, now)
 
 
@@ -130,6 +132,23 @@ def _keep_detail(pks: Sequence[int], outcome_of: Mapping[int, int]) -> None:
             *(_values(rows[name].round(2)) for name in ("cost", "benefit")),
         ],
     )
+
+
+def _keep_shares(ids: Sequence[int]) -> None:
+    """The share of failure scenarios, as one more impact: what is published beyond the own ones."""
+    mine, mine_params = bulk.among("outcome_id", ids)
+    condition, params = bulk.among("o.id", ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {realised.IMPACTS} (outcome_id, number, kind, note, annual_cost, benefit)"
+            f" SELECT o.id, COALESCE(own.n, 0) + 1, '{SCENARIO}', '', s.scenario_cost,"
+            " ROUND(o.benefit - COALESCE(own.benefit, 0), 2)"
+            f" FROM {OUTCOMES} o JOIN {frames.SCORES} s ON s.item_id = o.item_id"
+            " LEFT JOIN (SELECT outcome_id, COUNT(*) AS n, SUM(benefit) AS benefit"
+            f" FROM {realised.IMPACTS} WHERE {mine} GROUP BY outcome_id) own"
+            f" ON own.outcome_id = o.id WHERE s.scenario_cost IS NOT NULL AND {condition}",
+            [*mine_params, *params],
+        )
 
 
 def _keep_stated_days(
@@ -361,10 +380,10 @@ def _read_one(
 def _multiply(reading: OutcomeReading, prices: _Prices) -> Problems:
     """Fill the amount: frequency × share × magnitude × unit price, in the reading's period."""
     impact = reading.impact
-    units = formulas.units_of(impact.kind) if impact else {}
-    if impact is None or impact.kind == ImpactKind.STATED:
-        of = "the whole item" if impact is None else "a stated cost"
+    if impact is None or impact.kind in (ImpactKind.STATED, SCENARIO):
+        of = impact.get_kind_display().lower() if impact else "the whole item"
         return {"amount": [f"Of {of}, enter the amount in the period."]}
+    units = formulas.units_of(impact.kind)
     problems = {}
     product = 1.0
     for name in FACTORS:

@@ -23,7 +23,7 @@ from debtreg.api.fields import Key, MoneyField, Number, PlainField, Slug, Text
 from debtreg.api.pages import SlugFilter
 from debtreg.models import (
     AMOUNT_LIMIT,
-    ImpactKind,
+    PART_KINDS,
     Outcome,
     OutcomeState,
     ReadingGrade,
@@ -111,7 +111,7 @@ class PartSerializer(serializers.Serializer):
         help_text="What readings call it; null: the whole item, which goes before its impacts.",
     )
     kind = serializers.ChoiceField(
-        source="impact.kind", choices=ImpactKind.choices, default=None, allow_null=True
+        source="impact.kind", choices=PART_KINDS, default=None, allow_null=True
     )
     note = serializers.CharField(source="impact.note", default="")
     annual_cost = MoneyField(

@@ -26,6 +26,8 @@ from .imports import (
 )
 from .job import Job, JobState
 from .outcome import (
+    PART_KINDS,
+    SCENARIO,
     Outcome,
     OutcomeImpact,
     OutcomeReading,
@@ -60,9 +62,11 @@ __all__ = [
     "IMPACT_POINTS",
     "MOST_MEMBERS",
     "NEEDS_ESTIMATE_SORT",
+    "PART_KINDS",
     "POINTS",
     "PRICE_KINDS",
     "PRICE_UNITS",
+    "SCENARIO",
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",

@@ -184,12 +184,20 @@ def _ratio(part: Any, whole: Any) -> float | None:
     return None if part is None or whole is None or whole <= 0 else float(part / whole)
 
 
+# An item's share in failure scenarios is predicted beside its impacts, and read in the same way.
+SCENARIO = "scenario"
+PART_KINDS = [*ImpactKind.choices, (SCENARIO, "Failure scenarios")]
+
+
 class OutcomeImpact(models.Model):
-    """One impact as it was when the item was resolved: edits of the item do not reach it."""
+    """One impact as it was when the item was resolved: edits of the item do not reach it.
+
+    The last one may be its share of failure scenarios.
+    """
 
     outcome = models.ForeignKey(Outcome, on_delete=models.CASCADE, related_name="impacts")
     number = models.PositiveSmallIntegerField(help_text="Counts from 1, in the item's order.")
-    kind = models.CharField(max_length=10, choices=ImpactKind)
+    kind = models.CharField(max_length=10, choices=PART_KINDS)
     note = models.CharField(max_length=300, blank=True)
     unit_price = ratio("What a unit was predicted to cost.")
     annual_cost = money("Predicted, a year. Null: it was not priced.")
@@ -199,7 +207,7 @@ class OutcomeImpact(models.Model):
         ordering: ClassVar = ["outcome", "number"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["outcome", "number"], name="outcomeimpact_once"),
-            known_words("outcomeimpact", "kind", ImpactKind.values),
+            known_words("outcomeimpact", "kind", [kind for kind, _ in PART_KINDS]),
         ]
 
     def __str__(self) -> str:

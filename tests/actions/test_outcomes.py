@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from django.utils import timezone
 
-from debtreg.actions import backlog, debt, imports, outcomes
+from debtreg.actions import backlog, debt, imports, outcomes, scores
 from debtreg.actions.outcomes import NoSuchPeriod, ReadingsRefused
 from debtreg.api.upsert import upsert
 from debtreg.errors import Conflict, NotAllowed, NotFound
@@ -25,6 +25,7 @@ from debtreg.models import (
 from tests.factories import (
     DebtItemFactory,
     PriceFactory,
+    ScenarioMemberFactory,
     ServiceFactory,
     TeamFactory,
     UserFactory,
@@ -134,6 +135,28 @@ def test_what_changes_later_does_not_reach_it(item):
     outcome.refresh_from_db()
     assert outcome.annual_cost == 18_000
     assert [impact.annual_cost for impact in outcome.impacts.all()] == [14_400, 3_600]
+
+
+def test_the_share_of_failure_scenarios_is_one_more_impact(item):
+    # It is the only gate of a scenario that loses 100,000 a year.
+    ScenarioMemberFactory(item=item)
+    alone = DebtItemFactory(impacts=[])
+    ScenarioMemberFactory(item=alone, effectiveness=0.4)
+    scores.score_items([item.pk, alone.pk])
+    for each in (item, alone):
+        debt.resolve(pk=each.pk, by=None)
+    assert only(item).benefit == 118_000
+    assert list(only(item).impacts.values_list("number", "kind", "annual_cost", "benefit"))[2:] == [
+        (3, "scenario", 100_000, 100_000)
+    ]
+    assert list(only(alone).impacts.values_list("number", "kind", "annual_cost", "benefit")) == [
+        (1, "scenario", 100_000, 40_000)
+    ]
+    outcome = moved(only(alone), 200)
+    with pytest.raises(ReadingsRefused, match="Of failure scenarios, enter the amount"):
+        add(outcome, impact=1, **reading("before", None, ago=200, frequency=1.0))
+    add(outcome, impact=1, **reading("before", 20_000, ago=200))
+    assert add(outcome, impact=1, **reading("after", 0, ago=100)).realised_benefit == 100_000
 
 
 def test_an_item_that_says_nothing_is_frozen_as_unknown(service):
@@ -322,7 +345,7 @@ def test_what_had_no_price_takes_that_of_the_price_book(service):
         ({"amount": None}, "amount", "Of the whole item, enter the amount"),
         ({"frequency": 3.0}, "amount", "not both"),
         ({"impact": 3}, "impact", "had impacts 1 to 2"),
-        ({"impact": 2, "amount": None}, "amount", "Of a stated cost"),
+        ({"impact": 2, "amount": None}, "amount", "Of stated yearly cost"),
         ({"impact": 1, "amount": None}, "frequency", "Enter it"),
         ({"impact": 1, "amount": None, "frequency": 1.0, "share": 0.5}, "share", "Toil has none"),
         ({"impact": 1, "amount": None, "frequency": 1e300}, "amount", "check the units"),
