@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from debtreg.actions import audit, catalog, debt, imports, scores
+from debtreg.actions import audit, backlog, catalog, debt, imports, outcomes, scores
 from debtreg.errors import Conflict
 from debtreg.models import (
     FACTORS,
@@ -20,6 +21,7 @@ from debtreg.models import (
     DebtItem,
     Guarantee,
     Iteration,
+    Outcome,
     Price,
     Service,
     Team,
@@ -64,6 +66,8 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     _ledger(company["source"])
     say("What the important ones do ...")
     _impacts(company)
+    say("What repairs have brought ...")
+    _outcomes(company)
     say("What nineteen low priorities do together ...")
     catalog.load(document=_read("scenarios.yaml"), by=None)
     scores.queue_run(by=None)
@@ -179,14 +183,20 @@ def _impacts(company: dict[str, Any]) -> None:
     )
     scores.score_items([items[ledger_id].pk for ledger_id in medium])
     for ledger_id, impacts in company["impacts"].items():
-        item = items[ledger_id]
-        stated = [_kept(impact) for impact in item.impacts.filter(kind="stated")]
-        debt.update(
-            pk=item.pk,
-            fields={},
-            impacts=[*stated, *(_impact(impact, guarantees) for impact in impacts)],
-            by=None,
-        )
+        _add_impacts(items[ledger_id], impacts, guarantees)
+
+
+def _add_impacts(
+    item: DebtItem, impacts: list[dict[str, Any]], guarantees: dict[str, Guarantee]
+) -> None:
+    """Beside what the ledger states, which stays the first."""
+    stated = [_kept(impact) for impact in item.impacts.filter(kind="stated")]
+    debt.update(
+        pk=item.pk,
+        fields={},
+        impacts=[*stated, *(_impact(impact, guarantees) for impact in impacts)],
+        by=None,
+    )
 
 
 def _kept(impact: Any) -> dict[str, Any]:
@@ -204,3 +214,54 @@ def _impact(entry: dict[str, Any], guarantees: dict[str, Guarantee]) -> dict[str
         number = (lambda x: Decimal(str(x))) if factor == "unit_price" else float
         values |= dict(zip(points(factor), map(number, three), strict=True))
     return values
+
+
+def _outcomes(company: dict[str, Any]) -> None:
+    """Let some of the ledger's repaired debts have been promoted, repaired and measured here."""
+    users = {user.username: user for user in User.objects.all()}
+    for ledger_id, entry in company["outcomes"].items():
+        item = DebtItem.objects.get(ledger_id=ledger_id)
+        if Outcome.objects.filter(item=item).exists():
+            continue
+        with transaction.atomic():
+            author = users.get(entry.get("author", ""))
+            DebtItem.objects.filter(pk=item.pk).update(author=author)
+            debt.reopen(pk=item.pk, by=None)
+            _add_impacts(item, entry.get("impacts", []), {})
+            backlog.promote(pk=item.pk, by=None)
+            debt.resolve(pk=item.pk, by=None)
+            outcome = _long_ago(item, entry["promoted"], entry["resolved"])
+            if took := entry.get("took"):
+                outcomes.set_effort(
+                    outcome_id=outcome.pk,
+                    days=Decimal(str(took["days"])),
+                    cash=Decimal(took.get("cash", 0)),
+                    by=None,
+                )
+            for reading in entry["readings"]:
+                outcomes.add_reading(outcome_id=outcome.pk, values=_reading(reading), by=author)
+
+
+def _long_ago(item: DebtItem, promoted: int, resolved: int) -> Outcome:
+    """Move the promotion and the repair to so many days ago."""
+    now = timezone.now()
+    promoted_at, resolved_at = now - timedelta(days=promoted), now - timedelta(days=resolved)
+    resolved_on = timezone.localdate() - timedelta(days=resolved)
+    item.entries.update(created_at=promoted_at, closed_at=resolved_at)
+    DebtItem.objects.filter(pk=item.pk).update(closed_on=resolved_on)
+    outcome = item.outcomes.get()
+    outcome.promoted_at, outcome.resolved_at = promoted_at, resolved_at
+    outcome.due_on = resolved_on + timedelta(days=settings.OUTCOME_DUE_DAYS)
+    outcome.save()
+    return outcome
+
+
+def _reading(entry: dict[str, Any]) -> dict[str, Any]:
+    today = timezone.localdate()
+    values = {name: value for name, value in entry.items() if name not in ("from", "to", "amount")}
+    return {
+        **values,
+        "starts_on": today - timedelta(days=entry["from"]),
+        "ends_on": today - timedelta(days=entry["to"]),
+        "amount": Decimal(str(entry["amount"])) if "amount" in entry else None,
+    }

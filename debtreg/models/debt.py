@@ -54,7 +54,7 @@ class DebtItemQuerySet(models.QuerySet["DebtItem"]):
 
     def with_details(self) -> Self:
         """What a page or an answer of the API shows of an item, in a fixed number of queries."""
-        return self.select_related("service", "team", "score").prefetch_related(
+        return self.select_related("service", "team", "author", "score").prefetch_related(
             "impacts__guarantee__contract"
         )
 

@@ -166,6 +166,11 @@ class Outcome(models.Model):
         return _ratio(self.realised_benefit, self.benefit)
 
     @property
+    def cost_ratio(self) -> float | None:
+        """Actual / predicted cost of the repair."""
+        return _ratio(self.actual_cost, self.repair_cost)
+
+    @property
     def realised_cost(self) -> Any:
         """Of the repair: the actual cost, or the predicted one as long as that is not entered."""
         return self.repair_cost if self.actual_cost is None else self.actual_cost

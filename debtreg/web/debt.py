@@ -27,7 +27,7 @@ from debtreg.models import (
     ScoreChange,
     pk_of,
 )
-from debtreg.web import words
+from debtreg.web import outcomes, words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
 from debtreg.web.requests import PageRequest
@@ -58,6 +58,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
         request,
         "debt/detail.html",
         {
+            **outcomes.of_item(pk),
             "item": item,
             "score": score,
             "entry": entry,
