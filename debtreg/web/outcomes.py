@@ -72,7 +72,7 @@ def index(request: PageRequest) -> HttpResponse:
     try:
         found = outcomes.summary(**chosen)
     except NoSuchPeriod as error:
-        show_problems(form, error)
+        form.add_error(None, f"{error.message} {error.hint}")
         found = outcomes.summary(team=chosen["team"])
     return render(
         request,
@@ -149,9 +149,7 @@ class ReadingForm(forms.Form):
     MADE_OF = ("frequency", "share", "magnitude", "unit_price")
 
     def __init__(self, data: Any, outcome: Outcome) -> None:
-        sides = {reading.side for reading in outcome.readings.all()}
-        next_side = Side.AFTER if sides == {Side.BEFORE} else Side.BEFORE
-        super().__init__(data, prefix="reading", initial={"side": next_side})
+        super().__init__(data, prefix="reading", initial=_missing(outcome))
         self.fields["impact"].choices = [  # type: ignore[attr-defined]
             ("", _("The whole debt")),
             *((str(impact.number), name_of(impact)) for impact in outcome.impacts.all()),
@@ -168,6 +166,21 @@ class ReadingForm(forms.Form):
     @property
     def is_made(self) -> bool:
         return any(self[name].errors or self[name].value() for name in self.MADE_OF)
+
+
+def _missing(outcome: Outcome) -> dict[str, Any]:
+    """The side that is wanted of what was read on the other one only."""
+    sides: dict[Any, set[str]] = {}
+    for reading in outcome.readings.all():
+        number = reading.impact.number if reading.impact else ""
+        sides.setdefault(number, set()).add(reading.side)
+    for number, read in sides.items():
+        if len(read) == 1:
+            return {
+                "impact": number,
+                "side": next(each for each in Side.values if each not in read),
+            }
+    return {"side": Side.BEFORE}
 
 
 class EffortForm(forms.Form):

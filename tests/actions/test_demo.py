@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from debtreg import losses
-from debtreg.actions import catalog, demo, scenarios
+from debtreg.actions import catalog, demo, outcomes, scenarios
 from debtreg.models import BacklogEntry, DebtItem, FailureScenario, Priority, Score
 
 
@@ -45,3 +45,21 @@ def test_the_avalanche_of_the_demo(company, run):
     assert (part.state, f"{part.marginal_roi:.2f}") == ("open", "2.96")
     assert (degradation.score.priority, degradation.score.priority_reason) == ("P0", "gate")
     assert run().changed == 0
+
+
+def test_the_demo_has_measured_what_some_repairs_brought(company):
+    found = outcomes.summary()
+    assert (found["resolved"], found["measured"], found["estimated"], found["due"]) == (7, 6, 1, 1)
+    # 1,980 in 56 days before and 410 in 63 days after are 12,905.36 and 2,375.40 a year.
+    reused = DebtItem.objects.get(ledger_id="TD-181").outcomes.get()
+    assert (reused.benefit, str(reused.realised_benefit)) == (12_192, "10529.96")
+    now, before = found["returns"], found["returns_before"]
+    assert (now["cases"], f"{now['realised_roi']:.2f}") == (6, "1.81")
+    assert (before["cases"], f"{before['realised_roi']:.2f}") == (2, "1.20")
+    assert {row["of"] and row["of"].username for row in found["authors"]} == {
+        *("engineer", "owner", "sre"),
+        None,
+    }
+    cycle = found["cycle"]
+    assert (cycle["resolved"], cycle["open"], round(cycle["median_days"])) == (7, 0, 27)
+    assert DebtItem.objects.count() == 217

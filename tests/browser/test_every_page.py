@@ -8,13 +8,14 @@ from playwright.sync_api import Page, expect
 
 from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource, WhatIf
 from tests.factories import (
+    OutcomeFactory,
     ScoringPolicyFactory,
     ScoringRunFactory,
     tamper,
     what_was_worked_out,
 )
 from tests.web.company import Company
-from tests.web.test_pages import a_scenario
+from tests.web.test_pages import a_scenario, an_outcome
 
 SAMPLE = {"row": 2, "title": "退款查询全表扫描", "state": "imported", "currency": "CNY"}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -32,6 +33,8 @@ def paths(company: Company) -> dict[str, str]:
     refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
     stored = _import(ImportStep.COMMIT, JobState.DONE)
     scenario = a_scenario(company)
+    outcome = an_outcome(company)
+    OutcomeFactory(item__service=company.service, realised_benefit=9_000, actual_cost=3_000)
     return {
         "ranking": "/",
         "ranking with filters": "/?team=payments&state=priced&min_roi=3&ordering=cost",
@@ -45,6 +48,10 @@ def paths(company: Company) -> dict[str, str]:
         "plan": "/backlog/teams/payments/plan/",
         "empty backlog": "/backlog/teams/accounts/",
         "iteration": f"/backlog/iterations/{company.sprint.pk}/",
+        "outcomes": "/outcomes/",
+        "no period": "/outcomes/?from=2026-02-01&to=2026-01-01",
+        "outcome": f"/outcomes/{outcome.pk}/",
+        "resolved debt": f"/debts/{outcome.item.key}/",
         "imports": "/imports/",
         "preview": f"/imports/{preview.pk}/",
         "reading": f"/imports/{reading.pk}/",

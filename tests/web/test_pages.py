@@ -2,15 +2,27 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
-from debtreg.models import FailureScenario, JobState, LedgerImport, LedgerSource, Role
+from debtreg.models import (
+    FailureScenario,
+    JobState,
+    LedgerImport,
+    LedgerSource,
+    Outcome,
+    OutcomeImpact,
+    Role,
+)
 from tests.factories import (
     FailureScenarioFactory,
+    OutcomeFactory,
+    OutcomeReadingFactory,
     ScenarioMemberFactory,
     ScoringRunFactory,
     what_was_worked_out,
@@ -25,6 +37,9 @@ READ_BY_ALL = [
     "/backlog/teams/payments/",
     "/backlog/teams/accounts/",
     "/backlog/teams/payments/plan/",
+    "/outcomes/",
+    "/outcomes/{outcome}/",
+    "/debts/{resolved}/",
     "/imports/",
     "/imports/{ledger}/",
     "/runs/",
@@ -74,9 +89,26 @@ def a_scenario(company: Company) -> FailureScenario:
     return scenario
 
 
+def an_outcome(company: Company) -> Outcome:
+    """Of a resolved debt of payments: a measurement is due, and one side of it is read."""
+    outcome = OutcomeFactory(
+        item__service=company.service,
+        author=company.people[Role.MEMBER],
+        promoted_at=timezone.now() - timedelta(days=230),
+    )
+    impact = OutcomeImpact.objects.create(
+        outcome=outcome, number=1, kind="toil", note="by hand", unit_price=200, benefit=12_000
+    )
+    OutcomeReadingFactory(outcome=outcome)
+    OutcomeReadingFactory(outcome=outcome, impact=impact, frequency=10.0, unit_price=200.0)
+    OutcomeFactory(item=outcome.item, reopened_at=timezone.now() - timedelta(days=210))
+    return outcome
+
+
 @pytest.fixture
 def places(company: Company) -> dict[str, object]:
     """What stands in the paths above."""
+    outcome = an_outcome(company)
     return {
         "best": company.best.key,
         "unpriced": company.unpriced.key,
@@ -84,6 +116,8 @@ def places(company: Company) -> dict[str, object]:
         "sprint": company.sprint.pk,
         "scenario": a_scenario(company).pk,
         "draft": what_was_worked_out(company.best).policy_id,
+        "outcome": outcome.pk,
+        "resolved": outcome.item.key,
         "run": ScoringRunFactory(state=JobState.DONE, annual_cost=1).pk,
         "ledger": LedgerImport.objects.create(
             source=LedgerSource.objects.create(name="台账"),

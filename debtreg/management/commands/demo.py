@@ -11,6 +11,7 @@ from debtreg.models import JobState, ScoringRun
 LOOK_AT = (
     ("", "the ranking: which debt returns most, and what is not priced yet"),
     ("backlog/", "what the scoring run promoted, by team and iteration"),
+    ("outcomes/", "what repairs have brought, beside what was predicted of them"),
     ("runs/", "the run itself; start another one and watch it"),
     ("policies/", "the scoring policy; write a new version and see what it would move"),
     ("imports/", "how the 217 rows of the ledger came in"),
