@@ -59,10 +59,10 @@ _SIGNED = rf"-?{_NUMBER}"
 # 10 sheep are no 10 s.
 _UNIT = rf"(?:{_any_of(DIMENSION)})(?![a-z])"
 _METRIC = r"延迟|响应时间|可用性|可用率|成功率|错误率|latency|response time|availability|error rate"
-QUANTITY = re.compile(rf"(-?{_NUMBER}(?:e[-+]?\d+)?)\s*({_UNIT})?")
+QUANTITY = re.compile(rf"(-?{_NUMBER}(?:e[-+]?\d+)?)\s*(\D.*)?")
 _TARGET = re.compile(
     rf"(?:(p\d+(?:\.\d+)?)\s*)?(?:(?:{_METRIC})\s*)?"
-    rf"({_any_of(_OPERATORS)})\s*({_SIGNED})\s*({_UNIT})?"
+    rf"({_any_of(_OPERATORS)})\s*({_SIGNED})\s*(\D.*)?"
 )
 _ARROW = "→|->|⇒|>="  # "=>" has become ">=" before
 _STEP = re.compile(
@@ -204,8 +204,7 @@ def parse_target(text: str, field: str = "target") -> Target:
             field, f"'{quoted(text)}' cannot be read", bound="such as ≤300ms or >=99.95%"
         )
     statistic, operator, value, unit = found.groups()
-    if unit is None:
-        raise ScoringError(field, f"'{quoted(text)}' has no known unit", bound=KNOWN_UNITS)
+    check_unit(unit, text, field)
     if DIMENSION[unit] == "points":
         raise ScoringError(field, f"'{quoted(text)}' is in {unit}", bound="a percentage, in %")
     target = Target(_OPERATORS[operator], read_amount(value, unit, field), unit, statistic or "")
@@ -358,8 +357,7 @@ def _step_of(value: object) -> tuple[Decimal, str]:
     if not found:
         problem = f"'{quoted(value)}' cannot be read"
         raise ScoringError("clause.step", problem, bound="such as 10ms or 0.01pp")
-    if found[2] is None:
-        raise ScoringError("clause.step", f"'{quoted(value)}' has no unit", bound=KNOWN_UNITS)
+    check_unit(found[2], value, "clause.step")
     return as_decimal(found[1], "clause.step", low="-1e9", high="1e9"), found[2]
 
 
@@ -387,6 +385,15 @@ def plain_text(text: object, field: str) -> str:
         text = re.sub(f"[{signs}]", known, text)
     text = text.replace("=<", "<=").replace("=>", ">=")
     return re.sub(r"\s+", " ", text).strip()
+
+
+def check_unit(unit: str | None, text: object, field: str) -> None:
+    """Raise ScoringError unless the unit behind a number is there, and a known one."""
+    if unit is None:
+        raise ScoringError(field, f"'{quoted(text)}' has no unit", bound=KNOWN_UNITS)
+    if unit not in DIMENSION:
+        problem = f"is in '{quoted(unit)}', which is no known unit"
+        raise ScoringError(field, problem, bound=KNOWN_UNITS)
 
 
 def read_amount(text: object, unit: str, field: str) -> Decimal:

@@ -17,6 +17,7 @@ from .clauses import (
     Credits,
     Deduction,
     Target,
+    check_unit,
     parse_target,
     plain_text,
     read_amount,
@@ -408,6 +409,7 @@ def _one_measured(
         if DIMENSION[unit] == "time":
             message += " Prometheus gives seconds: write 0.35s for them."
         findings.append(finding("unit", "warn", message))
+    check_unit(unit, value, field)
     if DIMENSION[unit] != DIMENSION[target.unit]:
         bound = "the same kind of unit"
         raise ScoringError(field, f"is in {unit}, the target in {target.unit}", bound=bound)

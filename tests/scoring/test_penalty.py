@@ -313,8 +313,8 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
     ("change", "message"),
     [
         ({"target": "300ms"}, "target '300ms' cannot be read"),
-        ({"target": "≤300 apples"}, "target '≤300 apples' cannot be read"),
-        ({"target": "≤300"}, "target '≤300' has no known unit"),
+        ({"target": "≤300 apples"}, "target is in 'apples', which is no known unit; allowed is ns"),
+        ({"target": "≤300"}, "target '≤300' has no unit; allowed is ns"),
         ({"target": 300}, "target is 300; allowed is a text"),
         ({"target": None}, "target is null; allowed is a text"),
         ({"target": "≤-300ms"}, "target is -300; allowed is 0"),
@@ -323,6 +323,8 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
         ({"target": "p100≤300ms"}, "target names p100"),
         ({"target": "≤" + "9" * 400 + "ms"}, r"target is 9{40}\.\.\."),
         ({"measured": "150%", **POINTS}, r"measured is 150; allowed is 0\.\.100 %"),
+        ({"measured": "310 apples"}, "measured is in 'apples', which is no known unit"),
+        ({"target": "≥5y"}, "target is in 'y', which is no known unit"),
         ({"measured": "-5ms"}, "measured is -5"),
         ({"measured": "1e999999999s"}, "measured has too many digits"),
         ({"measured": "Infinity"}, "measured 'Infinity' cannot be read"),
@@ -363,7 +365,7 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
         ),
         (
             {"clause": {"step": "10 parsecs", "deduct_percent": 5}},
-            "clause.step '10 parsecs' cannot",
+            "clause.step is in 'parsecs', which is no known unit",
         ),
         ({"clause": {"step": {"value": 10, "unit": "league"}}}, "clause.step.unit is league"),
         ({"clause": {"step": "10"}}, "clause.step '10' has no unit"),
