@@ -58,6 +58,14 @@ def test_a_debt_that_is_resolved_says_what_was_predicted_and_when_to_measure(
     assert f"Its benefit is to be measured by {day(-90)}" in page
 
 
+def test_a_debt_that_came_in_resolved_says_that_nothing_was_predicted(
+    owner: Client, company: Company
+) -> None:
+    item = DebtItemFactory(service=company.service, status="done")
+    page = owner.get(f"/debts/{item.key}/").text
+    assert "Nothing was predicted of this repair here" in page
+
+
 def test_a_reading_is_entered_and_the_arithmetic_is_shown(owner: Client, outcome: Outcome) -> None:
     enter(owner, outcome, side="before", starts_on=day(280), ends_on=day(208), amount="2,000")
     page = text_of(enter(owner, outcome, impact="", amount="400"))
