@@ -514,8 +514,10 @@ def _new_keys(table: str, count: int) -> list[int]:
     """Keys for new rows, from the table's own sequence where there is one."""
     with connection.cursor() as cursor:
         if bulk.is_postgres():
+            # The sequence is looked up once: for each row that takes ten times what a key does.
             cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                "SELECT nextval(s) FROM pg_get_serial_sequence(%s, 'id') s(s),"
+                " generate_series(1, %s)",
                 [table, count],
             )
             return [row[0] for row in cursor.fetchall()]
