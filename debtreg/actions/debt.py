@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -402,52 +403,47 @@ def store_many(
     items = items.reset_index(drop=True)
     new = items["pk"].isna() if "pk" in items else pd.Series(True, index=items.index)
     pks = items["pk"].astype("Int64") if "pk" in items else pd.Series(pd.NA, items.index, "Int64")
-    pks[new] = np.array(_new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
+    pks[new] = np.array(bulk.new_keys(DebtItem._meta.db_table, int(new.sum())), dtype="int64")
     pk_of_row = pks.astype("int64").to_numpy()
     _refuse_unknown(items, impacts)
-    known = pk_of_row[~new.to_numpy()].tolist()
-    # Whoever is resolved or comes back moves the shares of those beside it in scenarios.
-    beside = coupling.beside(known) if known and "status" in items else []
-    statuses = _locked_statuses([*known, *beside])
-    entries = plans.entries_of(list(statuses)) if statuses else pd.DataFrame({"item_id": []})
-    decided = _decisions(entries["item_id"].tolist())
-    _follow_statuses(items, pk_of_row, statuses)
-    try:
-        with transaction.atomic():
-            _insert_items(items[new], pk_of_row[new.to_numpy()], by)
-            _update_items(items[~new], pk_of_row[~new.to_numpy()])
-            if replaced is None:
-                replaced = pk_of_row[~new.to_numpy()].tolist()
-            _drop_impacts(replaced, replaced_kinds)
-            _insert_impacts(impacts, pk_of_row)
-    except (DataError, IntegrityError) as error:
-        raise NotValid(
-            "The database refused the rows, so none was stored: "
-            + str(error).strip().splitlines()[0],
-            hint="Correct the row that breaks this rule and send all of them again.",
-        ) from error
-    frame = scores.score_items(pk_of_row.tolist(), beside=beside)
-    if frame["too_large"].any():
-        wrong = np.flatnonzero(
-            np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
-        )
-        refused = AmountTooLarge(
-            f"{len(wrong)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year or"
-            f" to repair, or return as many times their repair, the first in row {wrong[0] + 1}.",
-            hint="Check their units: requests a year, a share from 0 to 1, money per unit, effort.",
-            fields={f"items[{row}]": ["The yearly cost is too large."] for row in wrong[:100]},
-        )
-        refused.rows = wrong.tolist()
-        raise refused
-    changed = [pk for pk, now in _decisions(decided).items() if decided[pk] != now]
-    for item in DebtItem.objects.in_bulk(changed).values():
-        backlog.follow(item)
+    stated = [name for name in ("status", "closed_on") if name in items]
+    becomes = items.loc[~new, stated].assign(pk=pk_of_row[~new.to_numpy()])
+    with followed(becomes["pk"].tolist(), becomes) as beside:
+        try:
+            with transaction.atomic():
+                _insert_items(items[new], pk_of_row[new.to_numpy()], by)
+                _update_items(items[~new], pk_of_row[~new.to_numpy()])
+                if replaced is None:
+                    replaced = pk_of_row[~new.to_numpy()].tolist()
+                _drop_impacts(replaced, replaced_kinds)
+                _insert_impacts(impacts, pk_of_row)
+        except (DataError, IntegrityError) as error:
+            raise NotValid(
+                "The database refused the rows, so none was stored: "
+                + str(error).strip().splitlines()[0],
+                hint="Correct the row that breaks this rule and send all of them again.",
+            ) from error
+        frame = scores.score_items(pk_of_row.tolist(), beside=beside)
+        if frame["too_large"].any():
+            wrong = np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
+            raise _too_large(np.flatnonzero(wrong).tolist())
     created = int(new.sum())
     if created > 5_000:
         bulk.analyze(frames.ITEMS, "id", "service_id", "team_id", "status", "external_ref")
         bulk.analyze(frames.IMPACTS, "item_id")
         bulk.analyze(frames.SCORES, "item_id", "service_id", "team_id", "is_open", "sort_roi")
     return StoredMany(pk_of_row.tolist(), created, len(items) - created)
+
+
+def _too_large(rows: Sequence[int]) -> AmountTooLarge:
+    refused = AmountTooLarge(
+        f"{len(rows)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year or"
+        f" to repair, or return as many times their repair, the first in row {rows[0] + 1}.",
+        hint="Check their units: requests a year, a share from 0 to 1, money per unit, effort.",
+        fields={f"items[{row}]": ["The yearly cost is too large."] for row in rows[:100]},
+    )
+    refused.rows = rows
+    return refused
 
 
 def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
@@ -469,6 +465,29 @@ def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
                 )
 
 
+@contextmanager
+def followed(pks: Sequence[int], becomes: pd.DataFrame) -> Iterator[list[int]]:
+    """Lock items while they are changed, and see to what follows from it.
+
+    becomes : `pk`, and of those whose status may change `status` and the stated `closed_on`
+
+    Keeps what was predicted of those that are resolved, before they change; afterwards the
+    backlog follows. Yields the items beside them in scenarios, whose shares may move.
+    """
+    # Whoever is resolved or comes back moves the shares of those beside it in scenarios.
+    moved = becomes["pk"].tolist() if "status" in becomes else []
+    beside = coupling.beside(moved) if moved else []
+    statuses = _locked_statuses([*pks, *beside])
+    entries = plans.entries_of(list(statuses)) if statuses else pd.DataFrame({"item_id": []})
+    decided = _decisions(entries["item_id"].tolist())
+    if moved:
+        _follow_statuses(becomes, statuses)
+    yield beside
+    changed = [pk for pk, now in _decisions(decided).items() if decided[pk] != now]
+    for item in DebtItem.objects.in_bulk(changed).values():
+        backlog.follow(item)
+
+
 def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:
     """Lock the items, in one order for everybody; the status of each."""
     if not pks:
@@ -487,22 +506,19 @@ def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:
     return statuses
 
 
-def _follow_statuses(
-    items: pd.DataFrame, pks: np.ndarray[Any, Any], before: Mapping[int, str]
-) -> None:
-    """Keep what was predicted of known items that are resolved now, before they change."""
-    if "status" not in items or not before:
-        return
-    is_done = items["status"].to_numpy() == DebtStatus.DONE
-    was_done = pd.Series(before).eq(DebtStatus.DONE).reindex(pks)
-    resolved = is_done & was_done.eq(False).to_numpy()
-    days = items["closed_on"][resolved] if "closed_on" in items else pd.Series(dtype=object)
+def _follow_statuses(becomes: pd.DataFrame, before: Mapping[int, str]) -> None:
+    """Keep what was predicted of items that are resolved now, before they change."""
+    pks = becomes["pk"].to_numpy()
+    is_done = becomes["status"].to_numpy() == DebtStatus.DONE
+    was_done = pd.Series(before).eq(DebtStatus.DONE).reindex(pks).to_numpy()
+    resolved = is_done & ~was_done
+    days = becomes["closed_on"][resolved] if "closed_on" in becomes else pd.Series(dtype=object)
     stated = dict(zip(pks[resolved].tolist(), days, strict=False))
     outcomes.freeze(
         pks[resolved].tolist(),
         closed_on={pk: pd.Timestamp(day).date() for pk, day in stated.items() if pd.notna(day)},
     )
-    outcomes.reopen(pks[~is_done & was_done.eq(True).to_numpy()].tolist())
+    outcomes.reopen(pks[~is_done & was_done].tolist())
 
 
 def _decisions(pks: Iterable[int]) -> dict[int, tuple[Any, ...]]:
@@ -510,44 +526,26 @@ def _decisions(pks: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     return {pk: tuple(getattr(item, name) for name in _DECIDED) for pk, item in items.items()}
 
 
-def _new_keys(table: str, count: int) -> list[int]:
-    """Keys for new rows, from the table's own sequence where there is one."""
-    with connection.cursor() as cursor:
-        if bulk.is_postgres():
-            # The sequence is looked up once: for each row that takes ten times what a key does.
-            cursor.execute(
-                "SELECT nextval(s) FROM pg_get_serial_sequence(%s, 'id') s(s),"
-                " generate_series(1, %s)",
-                [table, count],
-            )
-            return [row[0] for row in cursor.fetchall()]
-        # The transaction holds SQLite's one write lock, so nobody else takes these.
-        cursor.execute(
-            f"SELECT MAX(COALESCE((SELECT MAX(id) FROM {table}), 0),"
-            " COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0))",
-            [table],
-        )
-        first = cursor.fetchone()[0] + 1
-        return list(range(first, first + count))
+def defaults_but(given: Collection[str], by: User | None) -> dict[str, Any]:
+    """What the other columns of a new item hold, ready for the database."""
+    now = bulk.stamp(timezone.now())
+    author = by.pk if by else None
+    values = {"revision": 1, "created_at": now, "updated_at": now, "author_id": author, **_DEFAULTS}
+    names = (field.attname for field in DebtItem._meta.concrete_fields)
+    return {name: values.get(name) for name in names if name != "id" and name not in given}
 
 
 def _insert_items(items: pd.DataFrame, pks: np.ndarray[Any, Any], by: User | None) -> None:
     if items.empty:
         return
-    now = bulk.stamp(timezone.now())
-    fields = [field for field in DebtItem._meta.concrete_fields if field.attname != "id"]
-    author = by.pk if by else None
-    constant = {"revision": 1, "created_at": now, "updated_at": now, "author_id": author}
-    constant |= _DEFAULTS
-    columns: list[Sequence[Any]] = [pks.tolist()]
-    for field in fields:
-        name = field.attname
-        if name in items:
-            columns.append(_python_values(items[name], constant.get(name)))
-        else:
-            columns.append([constant.get(name)] * len(items))
-    names = ["id", *(str(field.column) for field in fields)]
-    bulk.write_rows(frames.ITEMS, names, zip(*columns, strict=True))
+    given = [str(name) for name in items if name != "pk"]
+    rest = defaults_but(given, by)
+    columns = [
+        pks.tolist(),
+        *(_python_values(items[name], _DEFAULTS.get(name)) for name in given),
+        *([value] * len(items) for value in rest.values()),
+    ]
+    bulk.write_rows(frames.ITEMS, ["id", *given, *rest], zip(*columns, strict=True))
 
 
 def _update_items(items: pd.DataFrame, pks: np.ndarray[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,13 +83,16 @@ class Ledger:
 
     def cells(self, positions: Iterable[int]) -> list[dict[str, str]]:
         """Header -> original text of the filled cells of some rows, by position in `rows`."""
+        return [json.loads(text) for text in self.cells_as_json(positions)]
+
+    def cells_as_json(self, positions: Iterable[int]) -> list[str]:
         wanted = np.fromiter(positions, dtype=np.int64)
-        found: list[dict[str, str]] = [{} for _ in wanted]
+        found = np.full(len(wanted), "{}", dtype=object)
         for start, cells in self._cells:
             here = np.flatnonzero((wanted >= start) & (wanted < start + cells.count))
-            for place, texts in zip(here, cells.of(wanted[here] - start), strict=True):
-                found[place] = texts
-        return found
+            if len(here):
+                found[here] = cells.as_json(wanted[here] - start)
+        return list(found)
 
 
 def _counts(names: pd.Series) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .catalog import Catalog
 from .days import day
 from .findings import Findings
 from .headers import THREE_POINT, HeaderColumn
-from .sheets import NoValue, take
+from .sheets import NoValue, take, used
 from .values import Points
 from .words import UNKNOWN, plain
 
@@ -43,16 +44,29 @@ class RowCells:
     columns: list[tuple[str, Cells]]
     beyond: dict[int, dict[str, str]]
 
-    def of(self, rows: NDArray[np.int64]) -> list[dict[str, str]]:
-        """Header -> text of the filled cells of each of some rows."""
-        found: list[dict[str, str]] = [{} for _ in rows]
-        for name, cells in self.columns:
-            for texts, code in zip(found, cells.codes[rows].tolist(), strict=True):
-                if code >= 0:
-                    texts[name] = cells.texts[code]
-        for texts, row in zip(found, rows.tolist(), strict=True):
-            texts.update(self.beyond.get(row, {}))
-        return found
+    def as_json(self, rows: NDArray[np.int64]) -> list[str]:
+        """Header -> text of the filled cells of each of some rows, as JSON."""
+        parts = [self._members(name, cells, rows) for name, cells in self.columns]
+        if self.beyond:
+            parts.append([self._members_beyond(row) for row in rows.tolist()])
+        return [
+            "{" + ", ".join(filter(None, members)) + "}" for members in zip(*parts, strict=True)
+        ]
+
+    def _members(self, name: str, cells: Cells, rows: NDArray[np.int64]) -> list[str]:
+        """What a column adds to the object of each row; each distinct text is encoded once."""
+        codes = cells.codes[rows]
+        members = np.full(len(cells.texts) + 1, "", dtype=object)
+        start = f"{encode_basestring(name)}: "
+        for code in used(codes, len(cells.texts)):
+            members[code] = start + encode_basestring(cells.texts[code])
+        return members[codes].tolist()
+
+    def _members_beyond(self, row: int) -> str:
+        return ", ".join(
+            f"{encode_basestring(name)}: {encode_basestring(text)}"
+            for name, text in self.beyond.get(row, {}).items()
+        )
 
 
 class SheetReader:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from typing import Any, ClassVar
 
 from django.db import models
 
 from .job import Job
+from .price import money_point
 from .words import known_words
 
 
@@ -45,6 +47,9 @@ class LedgerImport(Job):
     summary = models.JSONField(default=dict, blank=True, help_text="Counts, totals, skipped rows.")
     sample = models.JSONField(default=list, blank=True, help_text="The first rows, as read.")
     refusal = models.CharField(max_length=40, blank=True, help_text="Why the file was refused.")
+    relies_on = models.JSONField(
+        default=dict, editable=False, help_text="Services, their teams, and teams of the lines."
+    )
 
     class Meta(Job.Meta):
         abstract = False
@@ -100,22 +105,108 @@ class RowState(models.TextChoices):
     GONE = "gone", "No longer in the ledger"
 
 
-class LedgerRow(models.Model):
-    """One line of a ledger as it was last imported, beside the item that came of it."""
-
-    source = models.ForeignKey(LedgerSource, on_delete=models.CASCADE, related_name="rows")
-    key = models.CharField(max_length=400, help_text="Sheet and id: what tells rows apart.")
-    ledger_import = models.ForeignKey(
-        LedgerImport, on_delete=models.SET_NULL, null=True, related_name="rows"
+def _unchecked(to: str, **options: Any) -> models.ForeignKey[Any, Any]:
+    """A reference that the commit sees to: checking one takes as long as writing its row."""
+    return models.ForeignKey(
+        to,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        **options,
     )
+
+
+class LedgerLine(models.Model):
+    """One line of a ledger as an import has read it; never changed.
+
+    The preview stages it, the commit makes an item of it. The columns are called as those of the
+    items and hold what these would say.
+    """
+
+    ledger_import = models.ForeignKey(
+        LedgerImport, on_delete=models.CASCADE, related_name="lines", db_constraint=False
+    )
+    key = models.CharField(max_length=400, help_text="Sheet and id: what tells rows apart.")
+    sheet = models.CharField(max_length=120, blank=True)
+    row = models.PositiveIntegerField(help_text="The line that Excel shows.")
+    state = models.CharField(max_length=8, choices=RowState, default=RowState.IMPORTED)
+    fingerprint = models.BigIntegerField(help_text="Of the cells; equal: nothing changed.")
+    cells_json = models.TextField(default="{}", help_text="Header -> the text that stood there.")
+
+    title = models.CharField(max_length=200, blank=True)
+    description = models.TextField(blank=True)
+    category = models.CharField(max_length=80, blank=True)
+    service = _unchecked("Service")
+    team = _unchecked("Team", help_text="As the ledger names it, else the service's.")
+    status = models.CharField(max_length=8)
+    effort_low = models.FloatField(null=True, help_text="Person-days.")
+    effort_likely = models.FloatField(null=True)
+    effort_high = models.FloatField(null=True)
+    owner = models.CharField(max_length=120, blank=True)
+    plan = models.TextField(blank=True)
+    stated_priority = models.CharField(max_length=2, blank=True)
+    created_on = models.DateField(null=True)
+    due_on = models.DateField(null=True)
+    closed_on = models.DateField(null=True)
+    ledger_id = models.CharField(max_length=120, blank=True)
+    external_ref = models.CharField(max_length=300)
+    annual_cost_low = money_point("Money a year, at least.")
+    annual_cost_likely = money_point("Money a year, most likely.")
+    annual_cost_high = money_point("Money a year, at most.")
+    currency = models.CharField(
+        max_length=3, blank=True, help_text="Where it is not the installation's."
+    )
+    depends_on = models.TextField(null=True, help_text="Keys of other lines, as a JSON list.")
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        constraints: ClassVar = [
+            known_words("ledgerline", "state", [RowState.IMPORTED, RowState.HELD]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Header -> the text that stood there, of the filled cells."""
+        found: dict[str, str] = json.loads(self.cells_json)
+        return found
+
+
+class LedgerRow(models.Model):
+    """A row of a ledger as it was last stored, beside the item that came of it."""
+
+    source = models.ForeignKey(
+        LedgerSource,
+        on_delete=models.CASCADE,
+        related_name="rows",
+        db_constraint=False,
+        db_index=False,
+    )
+    key = models.CharField(max_length=400, help_text="Sheet and id: what tells rows apart.")
     item = models.ForeignKey(
-        "DebtItem", on_delete=models.SET_NULL, null=True, blank=True, related_name="ledger_rows"
+        "DebtItem",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="ledger_rows",
+        db_constraint=False,
+    )
+    line = models.ForeignKey(
+        LedgerLine,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text="What it says.",
     )
     sheet = models.CharField(max_length=120, blank=True)
     row = models.PositiveIntegerField()
     state = models.CharField(max_length=8, choices=RowState, default=RowState.IMPORTED)
-    cells = models.JSONField(default=dict, help_text="Header -> the text that stood there.")
-    values = models.JSONField(default=dict, help_text="Field -> what was made of it.")
     fingerprint = models.BigIntegerField(help_text="Of the cells; equal: nothing changed.")
 
     class Meta:
@@ -127,3 +218,8 @@ class LedgerRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Header -> the text that stood there, of the filled cells."""
+        return self.line.cells if self.line else {}

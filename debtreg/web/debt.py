@@ -71,7 +71,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "outdone": _outdone(memberships, story),
             "needs": item.prerequisites.select_related("score").prefetch_related(needs),
             "needed_by": item.dependents.all(),
-            "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source")[:5],
+            "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source", "line")[:5],
             "iterations": Iteration.objects.filter(
                 team=item.team_id, state=IterationState.OPEN
             ).order_by("starts_on")

@@ -131,6 +131,12 @@ def columns(request: PageRequest, pk: int) -> str:
 
 
 @command
+def again(request: PageRequest, pk: int) -> str:
+    enqueue(imports.read_again(import_id=pk, by=request.user))
+    return reverse("import-detail", args=[pk])
+
+
+@command
 def commit(request: PageRequest, pk: int) -> str:
     enqueue(imports.commit(import_id=pk, by=request.user))
     return reverse("import-detail", args=[pk])

@@ -75,6 +75,7 @@ urlpatterns = [
     path("imports/", imports.start, name="import-list"),
     path("imports/<int:pk>/", imports.detail, name="import-detail"),
     path("imports/<int:pk>/columns/", imports.columns, name="import-columns"),
+    path("imports/<int:pk>/again/", imports.again, name="import-again"),
     path("imports/<int:pk>/commit/", imports.commit, name="import-commit"),
     path("imports/<int:pk>/cancel/", imports.cancel, name="import-cancel"),
     path("runs/", runs.index, name="run-list"),

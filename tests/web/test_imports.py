@@ -177,6 +177,24 @@ def test_a_stored_import_says_why_it_is_not_stored_again(
     assert "is stored already" in page
 
 
+def test_a_commit_that_failed_offers_to_read_the_ledger_again(
+    engineer: Client, company: Company
+) -> None:
+    upload(engineer)
+    work(engineer)
+    job = LedgerImport.objects.get()
+    LedgerImport.objects.update(
+        step="commit", state=JobState.FAILED, error="The catalog has changed."
+    )
+    page = engineer.get(f"/imports/{job.pk}/").text
+    assert "The catalog has changed." in page
+    assert f"/imports/{job.pk}/again/" in page
+
+    response = engineer.post(f"/imports/{job.pk}/again/")
+    assert response.headers["Location"] == f"/imports/{job.pk}/"
+    assert "2 debts would be imported" in work(engineer)
+
+
 def test_findings_come_page_by_page_and_by_kind(
     engineer: Client, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
