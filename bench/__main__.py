@@ -10,7 +10,17 @@ import sys
 import time
 from pathlib import Path
 
-from bench import bulk_post, database, imports, orm, ranking, scoring
+from bench import (
+    bulk_post,
+    database,
+    imports,
+    orm,
+    planning,
+    ranking,
+    scenarios,
+    scoring,
+    uncertainty,
+)
 
 TABLES = {
     "scoring": scoring,
@@ -18,6 +28,9 @@ TABLES = {
     "ranking": ranking,
     "bulk": bulk_post,
     "import": imports,
+    "scenarios": scenarios,
+    "planning": planning,
+    "uncertainty": uncertainty,
 }
 SIZES = [10_000, 100_000, 1_000_000]
 
