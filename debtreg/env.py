@@ -75,13 +75,22 @@ class Env(environ.FileAwareEnv):
             return default
         return [word.strip() for word in value.split(",") if word.strip()]
 
+    def secrets(self, name: str, *, least: int) -> list[str]:
+        """Strings of `least` characters or more between commas, whose values are never shown."""
+        values = self.words(name, [])
+        for value in values:
+            if len(value) < least:
+                self.wrong(name, f"has one of {len(value)} characters: it needs {least} or more")
+        return values
+
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Django's description of a database, from its URL: sqlite or postgres."""
         try:
             found = self.db_url_config(self._raw(name, default) or default)
         except (ValueError, ImproperlyConfigured):
             found = {}
-        if found.get("ENGINE", "").rpartition(".")[2] not in ("sqlite3", "postgresql"):
+        known = found.get("ENGINE", "").rpartition(".")[2] in ("sqlite3", "postgresql")
+        if not known or not found.get("NAME"):
             # Not shown: the URL holds a password.
             self.wrong(name, "is not a URL of sqlite:///FILE or postgres://USER:PASSWORD@HOST/NAME")
             return self.db_url_config(default)

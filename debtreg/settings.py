@@ -26,7 +26,7 @@ LISTEN = env.text("LISTEN", "127.0.0.1", pattern=r"[\w.:\[\]-]+", needs="an addr
 PORT = env.whole("PORT", 8000, least=1, most=65535)
 SECRET_KEY = env.secret("SECRET_KEY", least=50)
 # Keys that were SECRET_KEY before: what they have signed stays valid.
-SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS", least=50)
 DEBUG = env.flag("DEBUG", False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])

@@ -42,6 +42,17 @@ def read(expression, tmp_path, **variables):
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SECRET_KEY_FALLBACKS", "k" * 50 + ",hidden"), ("DATABASE_URL", "postgres://hidden@h")],
+)
+def test_a_weak_former_key_and_a_database_without_a_name_stop_the_start(tmp_path, name, value):
+    done = run("manage.py", "check", tmp_path=tmp_path, **GOOD, **{name: value})
+    assert done.returncode == 2
+    assert re.findall(r"debtreg cannot start: (\w+)", done.stderr) == [name]
+    assert "hidden" not in done.stderr
+
+
 def test_every_wrong_setting_is_named_at_once_and_nothing_starts(tmp_path):
     done = run(
         "manage.py", "check",
