@@ -147,8 +147,9 @@ def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Heade
         usable = [c for c in candidates if any(col.field == "title" for col in c[3].values())]
     if not usable:
         return None
-    # The most known words; of equals one row rather than two, the upper rather than the lower.
-    score, at, above, columns = max(usable, key=lambda c: (c[0], c[2] is None, -c[1]))
+    # The most known words; of equals the one with three-point columns (only two rows give them),
+    # then one row rather than two, the upper rather than the lower.
+    _, at, above, columns = max(usable, key=lambda c: (c[0], _splits(c[3]), c[2] is None, -c[1]))
     lines = [at] if above is None else [above, at]
     main = max(lines, key=lambda line: _known(rows[line]))
     in_row = sheet.cells_in_row
@@ -164,6 +165,11 @@ def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Heade
         ],
         width=width,
     )
+
+
+def _splits(columns: Mapping[int, HeaderColumn]) -> bool:
+    """Whether one field is given as low, likely and high."""
+    return any(column.field not in (None, *words.HEADERS) for column in columns.values())
 
 
 def _known(row: Mapping[int, Word]) -> int:

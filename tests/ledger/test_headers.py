@@ -136,6 +136,13 @@ def test_a_two_row_header_in_a_text_file_needs_no_merged_cells(tmp_path):
     assert ledger.sheets[0].header_row == 1
 
 
+def test_a_two_row_header_may_repeat_its_upper_word_over_each_point(tmp_path):
+    text = "编号,标题,工作量(人天),工作量(人天),工作量(人天)\n,,乐观,最可能,悲观\n1,Leak,1,2,4\n"
+    ledger = read_text(tmp_path, text)
+    assert points(ledger, "effort") == (1, 2, 4)
+    assert ledger.rows["row"].tolist() == [3]
+
+
 def test_captions_above_the_header_head_no_column(tmp_path):
     ledger = read_rows(tmp_path, ["技术债"], ["", "标题", "服务"], [7, "Leak", "cart-service"])
     assert ledger.sheets[0].header_row == 2
