@@ -135,6 +135,8 @@ def remove(*, obj: models.Model, by: User | None) -> None:
 
 # --- A whole catalog at once ----------------------------------------------------------------------
 
+# The first two describe the file itself.
+_SECTIONS = ("version", "currency", "teams", "services", "dependencies", "slas", "scenarios")
 _TIERS = {1: Criticality.CRITICAL, 2: Criticality.HIGH, 3: Criticality.MEDIUM, 4: Criticality.LOW}
 
 
@@ -153,6 +155,11 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
         raise NotValid(
             "The catalog is not a mapping with teams, services, dependencies, slas and scenarios.",
             hint="Look at demo/services.yaml and demo/scenarios.yaml for the form.",
+        )
+    if unknown := [str(name) for name in document if name not in _SECTIONS]:
+        raise NotValid(
+            f"The catalog has no section '{unknown[0]}'.",
+            hint=f"Its sections are {', '.join(_SECTIONS)}.",
         )
     loader = _Loader(by)
     counts = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
@@ -85,6 +86,10 @@ class Service(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        if self.slug == "new":
+            raise ValidationError({"slug": "“new” is the address of the form for a new service."})
 
 
 class Dependency(models.Model):

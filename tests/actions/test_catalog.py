@@ -337,6 +337,8 @@ WRONG = [
     ({"services": [{"slug": "a", "team": "t", "yearly_requests": {}}]}, "services: a: "),
     ({"services": [{"slug": "a", "team": "t", "tier": [1]}]}, "services: a: tier"),
     ({"services": [{"slug": "a", "team": "t", "tier": "high"}]}, "services: a: tier"),
+    ({"service": []}, "no section 'service'"),
+    ({"services": [{"slug": "new", "team": "t"}]}, "services: new: slug"),
     ({"services": [{"slug": "a", "team": "t", "tier": 9}]}, "services: a: tier"),
     ({"services": [{"slug": "a", "team": "t", "criticality": "vital"}]}, "services: a: crit"),
     ({"services": [{"slug": "a", "team": "t", "criticality": ["low"]}]}, "services: a: crit"),
