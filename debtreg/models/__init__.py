@@ -2,6 +2,7 @@
 
 from .audit import AuditEntry, Channel, IdempotencyKey
 from .backlog import ACTIVE_STATES, BacklogEntry, EntryState, Iteration, IterationState
+from .connection import AuthKind, Connection
 from .contract import Contract, Guarantee, Operator
 from .debt import (
     FACTORS,
@@ -38,6 +39,15 @@ from .outcome import (
 )
 from .policy import PolicyActivation, ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
+from .reading import (
+    EVENT,
+    Reading,
+    ReadingDay,
+    ReadingHour,
+    ReadingSource,
+    SloState,
+    StateWindow,
+)
 from .scenario import MOST_MEMBERS, FailureScenario, MemberRole, ScenarioMember
 from .score import (
     NEEDS_ESTIMATE_SORT,
@@ -52,6 +62,7 @@ from .score import (
     ScoringRun,
 )
 from .service import Criticality, Dependency, Service, Team
+from .slo import Maintenance, Method, MonthBasis, SliKind, Slo, WindowKind
 from .user import ApiToken, Role, User
 from .what_if import Mover, WhatIf
 
@@ -59,6 +70,7 @@ __all__ = [
     "ACTIVE_STATES",
     "AMOUNT_LIMIT",
     "DAY_RATE",
+    "EVENT",
     "FACTORS",
     "IMPACT_POINTS",
     "MOST_MEMBERS",
@@ -71,10 +83,12 @@ __all__ = [
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",
+    "AuthKind",
     "BacklogEntry",
     "Cause",
     "Channel",
     "Confidence",
+    "Connection",
     "Contract",
     "Criticality",
     "DebtImpact",
@@ -98,7 +112,10 @@ __all__ = [
     "LedgerLine",
     "LedgerRow",
     "LedgerSource",
+    "Maintenance",
     "MemberRole",
+    "Method",
+    "MonthBasis",
     "Mover",
     "Operator",
     "Outcome",
@@ -111,7 +128,11 @@ __all__ = [
     "Priority",
     "PriorityReason",
     "RankMark",
+    "Reading",
+    "ReadingDay",
     "ReadingGrade",
+    "ReadingHour",
+    "ReadingSource",
     "Role",
     "RowState",
     "ScenarioMember",
@@ -122,10 +143,15 @@ __all__ = [
     "ScoringRun",
     "Service",
     "Side",
+    "SliKind",
+    "Slo",
+    "SloState",
+    "StateWindow",
     "Team",
     "UploadChunk",
     "User",
     "WhatIf",
+    "WindowKind",
     "pk_of",
     "points",
 ]

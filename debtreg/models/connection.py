@@ -1,0 +1,49 @@
+"""Where readings are fetched from: a Prometheus server, or what speaks its HTTP API."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from .slo import STEPS
+from .words import known_words
+
+
+class AuthKind(models.TextChoices):
+    NONE = "none", "None"
+    BASIC = "basic", "User and password"
+    BEARER = "bearer", "Bearer token"
+
+
+class Connection(models.Model):
+    """One site. The secret is stored encrypted (debtreg.secrets) and is never shown again."""
+
+    name = models.SlugField(max_length=63, unique=True)
+    url = models.URLField(max_length=300, help_text="As https://prometheus.example.org.")
+    auth = models.CharField(max_length=6, choices=AuthKind, default=AuthKind.NONE)
+    username = models.CharField(max_length=200, blank=True)
+    sealed_secret = models.TextField(blank=True, editable=False)
+    step_seconds = models.PositiveSmallIntegerField(
+        default=300, help_text="How long one reading is; it divides an hour."
+    )
+    # What a metric arrives late by: readings younger than this are not asked for yet.
+    delay_seconds = models.PositiveSmallIntegerField(default=60)
+    is_paused = models.BooleanField(default=False)
+    last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            known_words("connection", "auth", AuthKind.values),
+            models.CheckConstraint(
+                name="connection_step_divides_an_hour",
+                condition=models.Q(step_seconds__in=STEPS),
+                violation_error_message="A step is whole minutes that divide an hour: 60 or 300.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

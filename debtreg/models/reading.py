@@ -1,0 +1,127 @@
+"""Readings of SLIs, and their roll-ups to hours and days.
+
+Events are counted in thousandths, as whole numbers: what Prometheus extrapolates has fractions, and
+sums must be exact in every database. A row with a total of 0 was measured and had no events; a gap
+is where there is no row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from .slo import STEPS
+from .words import known_words
+
+EVENT = 1000
+
+
+class ReadingSource(models.TextChoices):
+    PROMETHEUS = "prometheus", "Prometheus"
+    API = "api", "API"
+    CSV = "csv", "CSV file"
+
+
+class Reading(models.Model):
+    """Good of total events of one SLO in one step: from `at`, included, for `seconds`."""
+
+    pk = models.CompositePrimaryKey("slo_id", "at")
+    slo = models.ForeignKey(
+        "Slo", on_delete=models.CASCADE, related_name="readings", db_index=False
+    )
+    at = models.DateTimeField()
+    seconds = models.PositiveSmallIntegerField(default=300)
+    good = models.BigIntegerField(help_text="Thousandths of events.")
+    total = models.BigIntegerField(help_text="Thousandths of events.")
+    source = models.CharField(max_length=10, choices=ReadingSource, default=ReadingSource.API)
+
+    class Meta:
+        constraints: ClassVar = [
+            known_words("reading", "source", ReadingSource.values),
+            models.CheckConstraint(
+                name="reading_good_of_total",
+                condition=Q(good__gte=0, good__lte=F("total"), total__lte=10**15),
+                violation_error_message="Good events lie between 0 and total, and total is at most"
+                " 10^12.",
+            ),
+            models.CheckConstraint(
+                name="reading_step_divides_an_hour",
+                condition=Q(seconds__in=STEPS),
+                violation_error_message="A reading covers whole minutes that divide an hour.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slo_id} {self.at:%Y-%m-%d %H:%M}"
+
+
+class RollUp(models.Model):
+    """What readings add up to; maintenance is left out of it."""
+
+    at = models.DateTimeField()
+    good = models.BigIntegerField(help_text="Thousandths of events.")
+    total = models.BigIntegerField(help_text="Thousandths of events.")
+    good_slices = models.PositiveIntegerField(default=0, help_text="Of Timeslices.")
+    slices = models.PositiveIntegerField(default=0, help_text="Of Timeslices.")
+    seconds = models.PositiveIntegerField(help_text="How much of it was measured.")
+    excluded_seconds = models.PositiveIntegerField(
+        default=0, help_text="How much of it was maintenance."
+    )
+
+    class Meta:
+        abstract = True
+
+
+class ReadingHour(RollUp):
+    pk = models.CompositePrimaryKey("slo_id", "at")
+    slo = models.ForeignKey("Slo", on_delete=models.CASCADE, related_name="hours", db_index=False)
+
+    def __str__(self) -> str:
+        return f"{self.slo_id} {self.at:%Y-%m-%d %H}h"
+
+
+class ReadingDay(RollUp):
+    """A day of UTC."""
+
+    pk = models.CompositePrimaryKey("slo_id", "at")
+    slo = models.ForeignKey("Slo", on_delete=models.CASCADE, related_name="days", db_index=False)
+
+    def __str__(self) -> str:
+        return f"{self.slo_id} {self.at:%Y-%m-%d}"
+
+
+class StateWindow(models.TextChoices):
+    """The windows over which burn is shown; PERIOD is the SLO's own."""
+
+    MINUTES_5 = "5m", "5 min"
+    MINUTES_30 = "30m", "30 min"
+    HOURS_1 = "1h", "1 h"
+    HOURS_2 = "2h", "2 h"
+    HOURS_6 = "6h", "6 h"
+    DAYS_1 = "1d", "1 d"
+    DAYS_3 = "3d", "3 d"
+    PERIOD = "period", "Period"
+
+
+class SloState(models.Model):
+    """What one window of an SLO showed when budgets were last worked out. No data is null."""
+
+    pk = models.CompositePrimaryKey("slo_id", "window")
+    slo = models.ForeignKey("Slo", on_delete=models.CASCADE, related_name="states", db_index=False)
+    window = models.CharField(max_length=6, choices=StateWindow)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(help_text="As of when.")
+    good = models.BigIntegerField(null=True, help_text="Thousandths of events, or of slices.")
+    total = models.BigIntegerField(null=True, help_text="Thousandths of events, or of slices.")
+    measured_seconds = models.PositiveIntegerField(default=0)
+    excluded_seconds = models.PositiveIntegerField(default=0)
+    error_ratio = models.DecimalField(max_digits=22, decimal_places=20, null=True)
+    burn_rate = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+
+    class Meta:
+        constraints: ClassVar = [known_words("slostate", "window", StateWindow.values)]
+
+    def __str__(self) -> str:
+        return f"{self.slo_id} {self.window}"
