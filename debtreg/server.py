@@ -9,12 +9,24 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
 
 from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from gunicorn.glogging import Logger
 
 from debtreg import logs
+from debtreg.settings import env
 
 # Also gunicorn's first lines are JSON, and those about an application that does not load.
 logs.configure(settings.LOGGING)
+
+# Not among the settings: collectstatic, which fills the folder, has to start without it.
+if settings.STATIC_ROOT:
+    env.check(
+        "STATIC_ROOT",
+        settings.STATIC_ROOT,
+        lambda: "debtreg/app.css" in staticfiles_storage.hashed_files,
+        "the folder that `manage.py collectstatic` has filled",
+    )
+    env.stop_if_wrong()
 
 # The counters of all web processes meet in this folder. It is named before anything imports
 # prometheus_client, and emptied at the start but not at a reload.

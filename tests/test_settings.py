@@ -87,6 +87,28 @@ def test_each_process_stops_with_the_name_of_the_wrong_setting(command, tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("manifest", [None, "{}", '{"version": "1.1", "paths": {}}'])
+def test_the_web_server_refuses_a_static_root_that_was_never_collected(manifest, tmp_path):
+    root = tmp_path / "static"
+    if manifest:
+        root.mkdir()
+        (root / "staticfiles.json").write_text(manifest)
+    gunicorn = ("-m", "gunicorn", "--check-config", "-c", "python:debtreg.server", "debtreg.wsgi")
+    done = run(*gunicorn, tmp_path=tmp_path, STATIC_ROOT=str(root), **GOOD)
+    assert done.returncode != 0
+    assert f"debtreg cannot start: STATIC_ROOT is '{root}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_web_server_starts_on_what_collectstatic_has_filled(tmp_path):
+    variables = GOOD | {"STATIC_ROOT": str(tmp_path / "static")}
+    collected = run("manage.py", "collectstatic", "--no-input", tmp_path=tmp_path, **variables)
+    assert collected.returncode == 0, collected.stderr
+    gunicorn = ("-m", "gunicorn", "--check-config", "-c", "python:debtreg.server", "debtreg.wsgi")
+    started = run(*gunicorn, tmp_path=tmp_path, **variables)
+    assert started.returncode == 0, started.stderr
+
+
 def test_a_secret_that_is_too_short_is_refused_without_being_shown(tmp_path):
     done = run("manage.py", "check", tmp_path=tmp_path, SECRET_KEY="hunter2")
     assert "SECRET_KEY has 7 characters: it needs 50 or more." in done.stderr
