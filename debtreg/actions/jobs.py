@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error, IntegrityError, connections, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from debtreg.models import Job, JobState
@@ -83,7 +84,12 @@ def claim(model: type[Job], pk: int, owner: str) -> bool:
 
 
 def close(model: type[Job], pk: int, owner: str, state: str, **values: Any) -> None:
-    """Write the end of a job in the caller's transaction. Raises LeaseLost if it is not ours."""
+    """Write the end of a job in the caller's transaction. Raises LeaseLost if it is not ours.
+
+    One that is done has done all of its last stage, of which the pulse may not have told any more.
+    """
+    if state == JobState.DONE:
+        values = {"done": F("total"), **values}
     ended = model.objects.owned(pk, owner).update(
         state=state, finished_at=timezone.now(), stage="", **values
     )

@@ -76,6 +76,14 @@ def test_progress_is_readable_while_a_run_works(toils, start, hold):
     assert work.result()
 
 
+def test_a_job_that_is_done_has_done_all_of_its_last_stage(transactional_db):
+    for state, done in (("done", 10), ("failed", 3)):
+        row = ScoringRunFactory(state="running", owner="one", done=3, total=10)
+        jobs.close(ScoringRun, row.pk, "one", state)
+        row.refresh_from_db()
+        assert (row.state, row.done, row.total) == (state, done, 10)
+
+
 def test_of_two_runs_one_works_and_the_other_waits(toils, start, hold):
     gate = hold(plans, "propose")
     first = ScoringRunFactory()
