@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from debtreg import tasks
 from debtreg.actions import audit, catalog
 from debtreg.api import idempotency
 from debtreg.models import Channel, IdempotencyKey, User
@@ -106,13 +107,18 @@ class CatalogViewSet(
     mixins.DestroyModelMixin,
     NounViewSet,
 ):
-    """Everything that can be done with a row of the catalog."""
+    """Everything that can be done with a row of the catalog.
+
+    Where scores hang on the row, the scoring run that the action asked for is sent on its way.
+    """
 
     def perform_create(self, serializer: serializers.BaseSerializer) -> None:
         serializer.instance = self.store(self.queryset.model(), serializer)
+        tasks.enqueue_waiting()
 
     def perform_update(self, serializer: serializers.BaseSerializer) -> None:
         serializer.instance = self.store(serializer.instance, serializer)
+        tasks.enqueue_waiting()
 
     def store(self, row: Any, serializer: serializers.BaseSerializer) -> Any:
         """Put what was sent into a row, new or not, and save it."""
@@ -129,3 +135,4 @@ class CatalogViewSet(
 
     def perform_destroy(self, instance: Model) -> None:
         catalog.remove(obj=instance, by=self.user)
+        tasks.enqueue_waiting()

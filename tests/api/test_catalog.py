@@ -2,6 +2,7 @@
 
 import pytest
 
+from debtreg import tasks
 from debtreg.models import AuditEntry, Contract, Guarantee, Price, ScoringRun, Service
 from tests.api.conftest import is_error
 
@@ -120,12 +121,25 @@ def test_a_service_has_one_price_of_a_kind(api, prices):
     assert is_error(api.post("/api/v1/prices/", {"kind": "toil", "likely": 1}), 400)
 
 
-def test_a_changed_price_asks_for_a_scoring_run(api, prices):
-    price = Price.objects.get(kind="toil")
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("post", "", {"kind": "errors", "likely": 1}),
+        ("patch", "{pk}/", {"likely": 300}),
+        ("delete", "{pk}/", None),
+    ],
+)
+def test_a_changed_price_sends_the_scoring_run_that_it_asks_for(
+    api, prices, monkeypatch, method, path, body
+):
+    sent = []
+    monkeypatch.setattr(tasks, "enqueue", sent.append)
+    path = path.format(pk=Price.objects.get(kind="toil").pk)
 
-    api.patch(f"/api/v1/prices/{price.pk}/", {"likely": 300})
+    answer = getattr(api, method)(f"/api/v1/prices/{path}", body)
 
-    assert ScoringRun.objects.get().state == "queued"
+    assert answer.status_code < 300
+    assert sent == [ScoringRun.objects.get(state="queued")]
 
 
 GUARANTEE = {
