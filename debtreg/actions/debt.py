@@ -29,6 +29,7 @@ from debtreg.models import (
     Team,
     User,
 )
+from debtreg.models.debt import KEY_PREFIX
 from debtreg.numbers import plain
 
 
@@ -388,7 +389,7 @@ def store_many(
     replaced: Sequence[int] | None = None,
     replaced_kinds: Sequence[str] = ImpactKind.values,
 ) -> StoredMany:
-    """Create and update items by sets of rows, then score them.
+    """Create and update items by sets of rows, then score them; one audit entry names them all.
 
     items : one row per item: any columns of DebtItem, and `pk` (Int64, missing for a new one).
         A row with a pk has the given columns updated and its impacts replaced. `tags` are JSON.
@@ -428,6 +429,9 @@ def store_many(
             wrong = np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
             raise _too_large(np.flatnonzero(wrong).tolist())
     created = int(new.sum())
+    named = {"created": pks[new], "updated": pks[~new]}
+    keys = {name: [f"{KEY_PREFIX}{pk}" for pk in those] for name, those in named.items()}
+    audit.record("debt.bulk", "debts", by=by, new=keys, kind="debtitem")
     if created > 5_000:
         bulk.analyze(frames.ITEMS, "id", "service_id", "team_id", "status", "external_ref")
         bulk.analyze(frames.IMPACTS, "item_id")

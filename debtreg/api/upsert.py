@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,11 @@ import pandas as pd
 from django.db import transaction
 from django.utils import timezone
 
-from debtreg.actions import audit, backlog, debt, rights
+from debtreg.actions import debt, rights
 from debtreg.api.columns import NOT_SENT, REQUIRED, Problems, Table, read_items
 from debtreg.api.items import NOT_ACCEPTED_HERE, NOTHING_SAID
 from debtreg.errors import DebtregError
 from debtreg.models import (
-    ACTIVE_STATES,
     IMPACT_POINTS,
     DebtImpact,
     DebtItem,
@@ -166,8 +166,6 @@ class _Batch:
             if values and self._speaks_of_impacts(row)
         ]
         stored = debt.store_many(items=frame, impacts=impacts, replaced=with_impacts, by=self.by)
-        if {"status", "team_id"} & self.items.columns.keys():
-            _let_backlog_follow([values["pk"] for values in old if values])
         keys = dict(zip(self.stored_rows, stored.pks, strict=True))
         return self._answer(kept, keys)
 
@@ -254,15 +252,9 @@ class _Batch:
                     "outcome": outcome,
                 }
             )
-        of_outcome = {
-            outcome: [each["key"] for each in results if each["outcome"] == outcome]
-            for outcome in ("created", "updated", "unchanged")
-        }
-        changed = {name: of_outcome[name] for name in ("created", "updated")}
-        if any(changed.values()):
-            audit.record("debt.bulk", "debts", by=self.by, new=changed, kind="debtitem")
+        counted = Counter(each["outcome"] for each in results)
         return {
-            **{outcome: len(those) for outcome, those in of_outcome.items()},
+            **{outcome: counted[outcome] for outcome in ("created", "updated", "unchanged")},
             "refused": len(self.problems),
             "results": results,
             "errors": self.errors(),
@@ -303,11 +295,3 @@ def _stored_impacts(pks: Sequence[int]) -> dict[int, list[tuple[Any, ...]]]:
     for pk, *values in rows:
         found.setdefault(pk, []).append(tuple(values))
     return found
-
-
-def _let_backlog_follow(pks: Sequence[int]) -> None:
-    """An item that is resolved or moved leaves its backlog; the few that are in one."""
-    for item in DebtItem.objects.filter(
-        pk__in=pks, entries__state__in=ACTIVE_STATES
-    ).select_related("team"):
-        backlog.follow(item)

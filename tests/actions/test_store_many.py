@@ -10,7 +10,7 @@ import pytest
 
 from debtreg.actions import backlog, debt
 from debtreg.actions.debt import AmountTooLarge, NotValid, store_many
-from debtreg.models import BacklogEntry, DebtImpact, DebtItem, Score, ScoreChange
+from debtreg.models import AuditEntry, BacklogEntry, DebtImpact, DebtItem, Score, ScoreChange
 from tests import portfolio
 from tests.factories import (
     DebtItemFactory,
@@ -67,6 +67,8 @@ def test_new_and_known_items_go_together(team):
     assert [impact.kind for impact in second.impacts.all()] == ["toil"]
     rois = dict(Score.objects.values_list("item_id", "roi"))
     assert rois == {first.pk: 3.0, second.pk: 1.0, third.pk: None}
+    audited = AuditEntry.objects.get(action="debt.bulk")
+    assert audited.new == {"created": [first.key, third.key], "updated": [second.key]}
 
 
 def test_every_kind_of_value_arrives_as_it_was_sent(team):
