@@ -67,6 +67,10 @@ class BulkView(Endpoint):
 
         A row whose `external_ref` is known changes that item as PATCH does: what it leaves out
         stays. Any other row is a new item. The body may also be the list of items alone.
+
+        Where rows are not valid, the call is refused with 400, and `fields` names what is wrong
+        with every one of them, as `items[3].title`. With `partial` it is answered with 200: the
+        other rows are in `results`, these in `errors`.
         """
         rows, partial = _body(request)
         rights.check(self.user, "debt.change")

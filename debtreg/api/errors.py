@@ -81,7 +81,7 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
             code=error.code,
             fields={POINT.sub(r".\1", name): found for name, found in error.fields.items()},
         )
-        return _response(error.http_status, data | getattr(error, "more", {}))
+        return _response(error.http_status, data)
     if isinstance(error, exceptions.ValidationError):
         fields = dict(flat(error.detail))
         return _response(400, body(400, _summary(fields), fields=fields))

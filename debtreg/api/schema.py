@@ -104,6 +104,7 @@ def add_common(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         "type": "object",
         "description": "Every error, of whatever status, has this shape.",
         "required": ["code", "message", "hint", "fields"],
+        "additionalProperties": False,
         "properties": {
             "code": {"type": "string", "description": "For programs.", "examples": ["invalid"]},
             "message": {"type": "string", "description": "What happened, with numbers."},
@@ -113,11 +114,6 @@ def add_common(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 "additionalProperties": {"type": "array", "items": {"type": "string"}},
                 "description": "Path of a field in the request -> what is wrong with it.",
                 "examples": [{"impacts[0].share": ["A number from 0 to 1."]}],
-            },
-            "errors": {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/Refused"},
-                "description": "Of bulk calls only: every row that is not valid.",
             },
         },
     }

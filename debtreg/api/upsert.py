@@ -46,14 +46,13 @@ class RowsRefused(DebtregError):
     def __init__(self, errors: list[dict[str, Any]], total: int) -> None:
         super().__init__(
             f"{len(errors)} of {total} items are not valid, so none was stored.",
-            hint="Correct the rows in `errors`, or send partial=true to store the others.",
+            hint="Correct what `fields` names, or send partial=true to store the other items.",
             fields={
                 f"items[{error['index']}].{path}": problems
-                for error in errors[:100]
+                for error in errors
                 for path, problems in error["fields"].items()
             },
         )
-        self.more = {"errors": errors}
 
 
 @transaction.atomic

@@ -77,7 +77,7 @@ def is_error(answer: Any, status: int, *fields: str) -> bool:
     """The one shape of errors, with this status, naming exactly these fields if any are given."""
     body = answer.json()
     assert answer.status_code == status, body
-    assert body.keys() - {"errors"} == {"code", "message", "hint", "fields"}, body
+    assert body.keys() == {"code", "message", "hint", "fields"}, body
     assert all(isinstance(body[name], str) and body[name] for name in ("code", "message", "hint"))
     assert not fields or body["fields"].keys() == set(fields), body["fields"]
     return True
