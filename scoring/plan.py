@@ -8,6 +8,7 @@ another team is given its share of the time, and then each team is packed exactl
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from .columns import ENTRY_COLUMNS, ITERATION_COLUMNS, check_columns
+from .columns import (
+    ENTRY_COLUMNS,
+    ITERATION_COLUMNS,
+    MEMBER_COLUMNS,
+    SCENARIO_COLUMNS,
+    check_columns,
+    make_frame,
+)
 from .errors import ScoringError
 from .packing import ANY_TIME, NOWHERE, Joint, Packed, Packing, filled, pack, pruned
 from .prerequisites import Prerequisites
@@ -125,30 +133,45 @@ def assign(
     """
     _check(entries, iterations)
     book = _Book.of(entries, iterations, prerequisites, scenarios, repaired)
+    slot, bound = _packed(book, book.packing, seconds / 2 if book.large else seconds)
+    if book.large:
+        # They counted by what they save given all the others: count given what is planned instead.
+        given = replace(book.packing, benefit=book.own + book.single(slot != NOWHERE))
+        other, _ = _packed(book, given, seconds / 2)
+        staying = filled(given, pruned(given, book.current))
+        slot = max(
+            (staying, slot, other), key=lambda each: (given.pins_kept(each), book.value(each))
+        )
+        bound = min(bound, _divided_bound(replace(book.packing, benefit=book.own)))
+        bound += sum(large.most for large in book.large)
+    benefit = book.value(slot)
+    return Plan(
+        entries=_explained(book, slot).loc[book.rank].set_index(entries.index),
+        iterations=_iterations(book, slot, iterations),
+        benefit=benefit,
+        bound=max(bound, benefit),
+    )
+
+
+def _packed(book: "_Book", packing: Packing, seconds: float) -> tuple[_Ints, float]:
+    """Solve part by part; the slot of each entry, and a bound of what they are worth."""
     parts = book.parts()
     work = np.array([len(members) for members, _ in parts], dtype=np.float64)
     slot = np.full(len(book.item_id), NOWHERE)
     bound = 0.0
     for (members, slots), share in zip(parts, work / max(1.0, work.sum()), strict=True):
         nobody = np.zeros(len(slot), dtype=bool)
-        part = book.packing.part(members, slots, nobody)
-        number = np.full(len(book.packing.room) + 1, NOWHERE)
+        part = packing.part(members, slots, nobody)
+        number = np.full(len(packing.room) + 1, NOWHERE)
         number[slots] = np.arange(len(slots))
         found = _solve(part, number[book.current[members]], seconds * max(share, 0.02))
         placed = found.slot != NOWHERE
         slot[members[placed]] = slots[found.slot[placed]]
         bound += found.bound
-    slot = _canonical(book, filled(book.packing, slot))
-    if not book.packing.is_valid(slot):
+    slot = _canonical(book, filled(packing, slot))
+    if not packing.is_valid(slot):
         raise ScoringError("plan", "does not keep its own rules: please report this")
-    placed = slot != NOWHERE
-    benefit = book.packing.value(slot) + sum(large.correction(placed) for large in book.large)
-    return Plan(
-        entries=_explained(book, slot).loc[book.rank].set_index(entries.index),
-        iterations=_iterations(book, slot, iterations),
-        benefit=benefit,
-        bound=float(max(bound + sum(large.most for large in book.large), benefit)),
-    )
+    return slot, bound
 
 
 def half_days(days: NDArray[Any]) -> _Ints:
@@ -188,8 +211,11 @@ class _Book:
     current: _Ints  # the slot of each entry now
     fits: _Bools  # it fits some iteration, and so does all that it needs
     place: NDArray[np.int8]  # why it does not
+    tied: _Bools  # what it is worth, or where it may go, hangs on others
     wanted: _Bools  # it may be in a best plan
     rank: _Ints  # where each incoming row is
+    own: NDArray[np.float64]  # benefit of each entry without scenarios
+    members: "_Members"
     large: list["_Large"]  # scenarios of too many entries to be solved exactly
 
     @classmethod
@@ -226,10 +252,11 @@ class _Book:
         place[alone] = _WAITS
 
         benefit = entries["benefit"].to_numpy().astype(np.float64)
-        joints, single, large = _joints(scenarios, item_id, fits, repaired)
+        members = _Members.of(scenarios, item_id, repaired)
+        joints, large = _joints(members, fits)
         packing = Packing(
             size=size,
-            benefit=benefit + single,
+            benefit=benefit,
             team=team,
             earliest=np.full(len(size), ANY_TIME[0]),
             latest=np.full(len(size), ANY_TIME[1]),
@@ -243,6 +270,11 @@ class _Book:
             edges=np.column_stack([edges.item, edges.needs]),
             joints=joints,
         )
+        tied = packing.pinned.copy()
+        tied[packing.edges.ravel()] = True
+        tied[members.entry] = True
+        every = np.ones(len(size), dtype=bool)
+        packing = replace(packing, benefit=benefit + _singles(large, every))
         return cls(
             item_id=item_id,
             iteration_id=iterations["iteration_id"].to_numpy(),
@@ -250,8 +282,11 @@ class _Book:
             current=np.where(fits, current, NOWHERE),
             fits=fits,
             place=place,
-            wanted=fits & _contenders(packing, current),
+            tied=tied,
+            wanted=fits & (tied | _contenders(packing, current, tied)),
             rank=rank,
+            own=benefit,
+            members=members,
             large=large,
         )
 
@@ -277,84 +312,128 @@ class _Book:
             for part in np.unique(groups)
         ]
 
+    def value(self, slot: _Ints) -> float:
+        """Add up what a plan saves, currency / year."""
+        placed = slot != NOWHERE
+        return float(self.own[placed].sum()) + self.members.saving(placed)
+
+    def single(self, placed: _Bools) -> NDArray[np.float64]:
+        """Say what each entry saves in the large scenarios, given what else is placed."""
+        return _singles(self.large, placed)
+
+    def gains(self, slot: _Ints) -> NDArray[np.float64]:
+        """Say what a plan would lose without each entry, or gain with it."""
+        return self.own + self.members.gains(slot != NOWHERE)
+
+
+@dataclass(frozen=True)
+class _Members:
+    """The entries as members of failure scenarios."""
+
+    scenarios: Scenarios
+    x: NDArray[np.float64]  # of all members, as things are
+    rows: _Ints  # members that are entries
+    entry: _Ints  # the entry of each of them
+    count: int
+
+    @classmethod
+    def of(cls, scenarios: Scenarios | None, item_id: _Ints, repaired: Iterable[int]) -> "_Members":
+        if scenarios is None:
+            scenarios = Scenarios.of(
+                make_frame(SCENARIO_COLUMNS, []), make_frame(MEMBER_COLUMNS, [])
+            )
+        done = scenarios.members["item_id"].isin(list(repaired)).to_numpy()
+        x = np.where(done, 1.0 - scenarios.effectiveness, scenarios.start())
+        at = pd.Index(item_id).get_indexer(pd.Index(scenarios.members["item_id"]))
+        # A scenario whose loss nobody knows adds nothing to what is known.
+        known = ~np.isnan(scenarios.loss_per_year)[scenarios.scenario]
+        moving = known & ~done & ~scenarios.members["repaired"].to_numpy() & (at >= 0)
+        rows = np.flatnonzero(moving)
+        return cls(scenarios, x, rows, at[rows], len(item_id))
+
+    def _with(self, placed: _Bools) -> NDArray[np.float64]:
+        x = self.x.copy()
+        done = self.rows[placed[self.entry]]
+        x[done] = 1.0 - self.scenarios.effectiveness[done]
+        return x
+
+    def saving(self, placed: _Bools) -> float:
+        """Say what all scenarios together lose less once the placed entries are repaired."""
+        values = self.scenarios.values
+        return float(np.nansum(values(self.x) - values(self._with(placed))))
+
+    def gains(self, placed: _Bools) -> NDArray[np.float64]:
+        """Say what each entry saves, given what else is placed."""
+        slopes = self.scenarios.slopes(self._with(placed))
+        gain = (self.scenarios.effectiveness * slopes)[self.rows]
+        return np.bincount(self.entry, gain, self.count).astype(np.float64)
+
+    def partners(self, entry: int) -> _Ints:
+        """List the entries that share a scenario with this one."""
+        of = self.scenarios.scenario[self.rows]
+        return self.entry[np.isin(of, of[self.entry == entry])]
+
+    def one(self, number: int) -> "_Members":
+        """Take out one scenario."""
+        first, last = np.searchsorted(self.scenarios.scenario, [number, number + 1])
+        mine = (self.rows >= first) & (self.rows < last)
+        return _Members(
+            self.scenarios.one(number),
+            self.x[first:last],
+            self.rows[mine] - first,
+            self.entry[mine],
+            self.count,
+        )
+
 
 @dataclass(frozen=True)
 class _Large:
     """A scenario with too many entries to look at every set of them.
 
-    In the plan each counts by what it saves given all the others.
+    In the plan each counts by what it saves given some others.
     """
 
-    scenario: Scenarios
-    x: NDArray[np.float64]  # as things are
-    rows: _Ints  # rows of the scenario that are entries
-    entries: _Ints
-    last: NDArray[np.float64]  # what each saves given all the others
+    members: _Members
+    fits: _Bools
 
     @property
     def most(self) -> float:
         """What all of them save: no set of entries saves more."""
-        return self._saving(np.ones(len(self.rows), dtype=bool))
-
-    def correction(self, placed: _Bools) -> float:
-        """What the placed entries really save, less what was counted."""
-        return self._saving(placed[self.entries]) - float(self.last[placed[self.entries]].sum())
-
-    def _saving(self, chosen: _Bools) -> float:
-        x = self.x.copy()
-        x[self.rows[chosen]] = 1.0 - self.scenario.effectiveness[self.rows[chosen]]
-        return float(self.scenario.values(self.x)[0] - self.scenario.values(x)[0])
+        return self.members.saving(self.fits)
 
 
-def _joints(
-    scenarios: Scenarios | None, item_id: _Ints, fits: _Bools, repaired: Iterable[int]
-) -> tuple[list[Joint], NDArray[np.float64], list[_Large]]:
+def _joints(members: _Members, fits: _Bools) -> tuple[list[Joint], list[_Large]]:
     """Tabulate what the entries of each scenario save together, for every set of them.
 
-    Gives the tables, what members of too large scenarios count by themselves, and those scenarios.
+    Gives the tables, and the scenarios that are too large for one.
     """
-    single = np.zeros(len(item_id))
     joints: list[Joint] = []
     large: list[_Large] = []
-    if scenarios is None:
-        return joints, single, large
-    done = scenarios.members["item_id"].isin(list(repaired)).to_numpy()
-    start = np.where(done, 1.0 - scenarios.effectiveness, scenarios.start())
-    moving = ~done & ~scenarios.members["repaired"].to_numpy()
-    at = pd.Index(item_id).get_indexer(pd.Index(scenarios.members["item_id"]))
-    moving &= (at >= 0) & np.append(fits, False)[at]
-    for number in range(len(scenarios.scenario_ids)):
-        rows = np.flatnonzero(moving & (scenarios.scenario == number))
-        if not len(rows) or np.isnan(scenarios.loss_per_year[number]):
-            continue
-        part = scenarios.one(number)
-        first = np.searchsorted(scenarios.scenario, number)
-        x = start[first : first + len(part.members)]
-        own = rows - first
+    for number in np.unique(members.scenarios.scenario[members.rows]):
+        part = members.one(int(number))
+        able = fits[part.entry]
+        rows, entry = part.rows[able], part.entry[able]
         if len(rows) > MAX_JOINT:
-            after = x.copy()
-            after[own] = 1.0 - part.effectiveness[own]
-            last = part.effectiveness[own] * part.slopes(after)[own]
-            large.append(_Large(part, x, own, at[rows], last))
-            single[at[rows]] += last
-            continue
-        patterns = np.arange(2 ** len(rows)) >> np.arange(len(rows))[:, None] & 1
-        points = np.repeat(x[:, None], patterns.shape[1], axis=1)
-        points[own] = 1.0 - patterns * part.effectiveness[own][:, None]
-        losses = part.values(points)[0]
-        joints.append(Joint(at[rows], losses[0] - losses))
-    return joints, single, large
+            large.append(_Large(part, fits))
+        elif len(rows):
+            patterns = np.arange(2 ** len(rows)) >> np.arange(len(rows))[:, None] & 1
+            points = np.repeat(part.x[:, None], patterns.shape[1], axis=1)
+            points[rows] = 1.0 - patterns * part.scenarios.effectiveness[rows][:, None]
+            losses = part.scenarios.values(points)[0]
+            joints.append(Joint(entry, losses[0] - losses))
+    return joints, large
 
 
-def _contenders(packing: Packing, current: _Ints) -> _Bools:
+def _singles(large: list[_Large], placed: _Bools) -> NDArray[np.float64]:
+    gains = (np.where(each.fits, each.members.gains(placed & each.fits), 0.0) for each in large)
+    return np.asarray(sum(gains, np.zeros(len(placed))))
+
+
+def _contenders(packing: Packing, current: _Ints, tied: _Bools) -> _Bools:
     """Leave out what cannot be in a best plan: of one size only so many find room in a team.
 
     Exact: whatever a plan has from further down could be exchanged for one further up.
     """
-    tied = packing.pinned.copy()
-    tied[packing.edges.ravel()] = True
-    for joint in packing.joints:
-        tied[joint.members] = True
     free = np.flatnonzero(~tied)
     keys = (free, current[free] == NOWHERE, -packing.benefit[free])
     free = free[np.lexsort((*keys, packing.size[free], packing.team[free]))]
@@ -369,13 +448,14 @@ def _contenders(packing: Packing, current: _Ints) -> _Bools:
         limit[mine] += room // np.maximum(1, group[starts, 1][mine])
     # What takes no time at all finds room always.
     limit[group[starts, 1] == 0] = len(free)
-    keep = tied
+    keep = np.zeros(len(tied), dtype=bool)
     keep[free[np.arange(len(free)) - starts[run] < limit[run]]] = True
     return keep
 
 
 def _solve(packing: Packing, current: _Ints, seconds: float) -> Packed:
     """Solve one part, and keep what is placed already where that is as good."""
+    until = perf_counter() + seconds
     staying = filled(packing, pruned(packing, current))
     pins = _pins(packing, staying, seconds)
     if pins is not None:
@@ -396,7 +476,8 @@ def _solve(packing: Packing, current: _Ints, seconds: float) -> Packed:
     if value >= bound * (1 - WORTH_MOVING):
         return Packed(staying, bound, False)
     target = merged.slot != NOWHERE if merged else staying != NOWHERE
-    plan = _packed_by_teams(packing, target, current, bound, 0.7 * seconds)
+    left = max(0.5 * seconds, until - perf_counter())
+    plan = _packed_by_teams(packing, target, current, bound, left)
     if value >= packing.value(plan) - WORTH_MOVING * bound:
         plan = staying
     return Packed(plan, bound, False)
@@ -445,6 +526,7 @@ def _packed_by_teams(
     slot = np.full(len(packing.size), NOWHERE)
     teams = np.unique(packing.team)
     done = np.zeros(len(packing.size), dtype=bool)
+    until = perf_counter() + seconds
     share = seconds / 2 / len(teams)
     for team in teams:
         mine = packing.team == team
@@ -452,15 +534,18 @@ def _packed_by_teams(
         slot = _with_team(packing, slot, target, done, mine, window, current, 0, share)
         done |= mine
     slot = filled(packing, pruned(packing, slot))
-    for team in teams:
-        if packing.value(slot) >= bound * (1 - GAP):
-            break
+    # Then team by team anew, given the others, as long as this gains something.
+    waiting = list(teams)
+    while waiting and packing.value(slot) < bound * (1 - GAP) and perf_counter() < until:
+        team = waiting.pop(0)
         mine = packing.team == team
         placed = slot != NOWHERE
-        tried = _with_team(packing, slot, placed, ~mine, mine, window, current, _EXTRAS, share)
+        left = min(share, until - perf_counter())
+        tried = _with_team(packing, slot, placed, ~mine, mine, window, current, _EXTRAS, left)
         tried = filled(packing, pruned(packing, tried))
         if packing.value(tried) > packing.value(slot):
             slot = tried
+            waiting += [other for other in teams if other != team and other not in waiting]
     return slot
 
 
@@ -579,14 +664,10 @@ def _settled(packing: Packing, slot: _Ints, current: _Ints, seconds: float) -> _
 def _canonical(book: _Book, slot: _Ints) -> _Ints:
     """Among entries that are alike in all that counts, prefer what is placed, then the lower id."""
     packing = book.packing
-    tied = packing.pinned.copy()
-    tied[packing.edges.ravel()] = True
-    for joint in packing.joints:
-        tied[joint.members] = True
     alike = pd.DataFrame({"team": packing.team, "size": packing.size, "benefit": packing.benefit})
     alike["placed"] = slot != NOWHERE
     keys = ["team", "size", "benefit"]
-    alike = alike[~tied & book.fits]
+    alike = alike[~book.tied & book.fits]
     alike = alike[alike.duplicated(keys, keep=False)]
     slot = slot.copy()
     for _, group in alike.groupby(keys):
@@ -614,9 +695,11 @@ def _explained(book: _Book, slot: _Ints) -> pd.DataFrame:
     place[book.fits & (needs >= 0)] = _WAITS
     place[placed] = np.where(packing.pinned[placed], np.int8(_PINNED), np.int8(_PLACED))
     # Where some left an iteration and others came, the one that is worth most stands for all.
-    came = np.where(placed & (current != slot), slot, NOWHERE)
-    left = np.where((current != NOWHERE) & (current != slot), current, NOWHERE)
-    gain = _gains(packing, slot)
+    # What takes no time pushes nothing out.
+    moved = (current != slot) & (packing.size > 0)
+    came = np.where(placed & moved, slot, NOWHERE)
+    left = np.where((current != NOWHERE) & moved, current, NOWHERE)
+    gain = book.gains(slot)
     return pd.DataFrame(
         {
             "item_id": book.item_id,
@@ -639,18 +722,6 @@ def _best_by_slot(book: _Book, gain: NDArray[np.float64], slot: _Ints) -> _Ints:
     return best
 
 
-def _gains(packing: Packing, slot: _Ints) -> NDArray[np.float64]:
-    """Say what the plan would lose without each entry, or gain with it."""
-    placed = slot != NOWHERE
-    gain = packing.benefit.copy()
-    for joint in packing.joints:
-        for member in joint.members:
-            with_it, without = placed.copy(), placed.copy()
-            with_it[member], without[member] = True, False
-            gain[member] += joint.of(with_it) - joint.of(without)
-    return gain
-
-
 def _iterations(book: _Book, slot: _Ints, iterations: pd.DataFrame) -> pd.DataFrame:
     """Say of each iteration how full it is, and what one more day would buy."""
     packing = book.packing
@@ -658,7 +729,7 @@ def _iterations(book: _Book, slot: _Ints, iterations: pd.DataFrame) -> pd.DataFr
     used = np.zeros(len(packing.room), dtype=np.int64)
     np.add.at(used, slot[placed], packing.size[placed])
     left = packing.room - used
-    gain = _gains(packing, slot)
+    gain = book.gains(slot)
     times = np.append(packing.slot_order, ANY_TIME[1])
     since = np.full(len(slot), ANY_TIME[0])
     item, needs = packing.edges[:, 0], packing.edges[:, 1]
@@ -669,12 +740,12 @@ def _iterations(book: _Book, slot: _Ints, iterations: pd.DataFrame) -> pd.DataFr
     rate = gain / np.maximum(1, packing.size)
     rows = []
     for number, team in enumerate(packing.slot_team):
-        out = np.flatnonzero((packing.team == team) & (slot == NOWHERE) & book.fits)
-        left_out = out[since[out] < ANY_TIME[1]]
+        out = np.flatnonzero((packing.team == team) & (slot == NOWHERE))
+        left_out = out[book.fits[out] & (since[out] < ANY_TIME[1])]
         first = left_out[np.lexsort((left_out, -rate[left_out]))][:1]
         able = out[since[out] <= packing.slot_order[number]]
         inside = np.flatnonzero((slot == number) & ~bound)
-        one_more = _one_more(packing, slot, gain, able, inside, int(left[number]) + 2)
+        one_more = _one_more(book, slot, gain, able, inside, int(left[number]) + 2)
         names = [book.item_id[n] if n != NOWHERE else -1 for n in one_more[:2]]
         rows.append((book.item_id[first[0]] if len(first) else -1, *names, one_more[2]))
     columns = [
@@ -693,7 +764,7 @@ def _iterations(book: _Book, slot: _Ints, iterations: pd.DataFrame) -> pd.DataFr
 
 
 def _one_more(
-    packing: Packing,
+    book: _Book,
     slot: _Ints,
     gain: NDArray[np.float64],
     able: _Ints,
@@ -701,27 +772,21 @@ def _one_more(
     room: int,
 ) -> tuple[int, int, float]:
     """Find the entry that is worth most in so much room, alone or instead of another one."""
-    if not len(able):
-        return NOWHERE, NOWHERE, 0.0
-    able = able[np.lexsort((-able, gain[able], packing.size[able]))]
-    sizes = packing.size[able]
-    # Of all up to a size the best one.
-    running = np.maximum.accumulate(gain[able])
-    best_of = np.maximum.accumulate(np.where(gain[able] >= running, np.arange(len(able)), 0))
+    size, edges = book.packing.size, book.packing.edges
     best: tuple[int, int, float] = (NOWHERE, NOWHERE, 0.0)
     for out in [NOWHERE, *inside.tolist()]:
-        space = room if out == NOWHERE else room + packing.size[out]
-        last = int(np.searchsorted(sizes, space, side="right")) - 1
-        if last < 0:
-            continue
-        entry = int(able[best_of[last]])
-        change = float(gain[entry]) - (0.0 if out == NOWHERE else float(gain[out]))
-        if change > best[2] and packing.joints:
+        fits = able[size[able] <= room + (0 if out == NOWHERE else size[out])]
+        change = gain[fits]
+        if out != NOWHERE:
+            # What it needs itself cannot make room for it.
+            fits = fits[~np.isin(fits, edges[edges[:, 1] == out, 0])]
+            change = gain[fits] - gain[out]
             # What two members of a scenario are worth alone says little about an exchange.
-            tried = slot.copy()
-            tried[entry] = 0
-            tried[[out] if out != NOWHERE else []] = NOWHERE
-            change = packing.value(tried) - packing.value(slot)
-        if change > best[2]:
-            best = (entry, out, change)
+            for number in np.flatnonzero(np.isin(fits, book.members.partners(out))):
+                tried = slot.copy()
+                tried[fits[number]], tried[out] = slot[out], NOWHERE
+                change[number] = book.value(tried) - book.value(slot)
+        if len(fits) and change.max() > best[2]:
+            most = int(np.argmax(change))
+            best = (int(fits[most]), out, float(change[most]))
     return best
