@@ -155,6 +155,7 @@ def _of_effort(
         affordable = scores["weighted_benefit"].to_numpy()[rows] / policy.threshold / markup
         turning = (affordable - items["cash"].to_numpy()[rows]) / rate
         elasticity = -days * rate * markup / scores["repair_cost"].to_numpy()[rows]
+    allowed = (turning > 0) & (turning <= COLUMNS["effort_likely"].high)
     return pd.DataFrame(
         {
             "item_row": rows,
@@ -162,6 +163,6 @@ def _of_effort(
             "row": -1,
             "value": days,
             "elasticity": elasticity,
-            "turning_value": np.where(np.isfinite(turning) & (turning > 0), turning, np.nan),
+            "turning_value": np.where(allowed, turning, np.nan),
         }
     )

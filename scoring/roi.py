@@ -35,8 +35,8 @@ def add_roi(items: pd.DataFrame) -> pd.DataFrame:
         net_roi (ratio) : (benefit - repair_cost) / repair_cost
         payback_days (days) : 365 x repair_cost / benefit, until the repair has paid for itself
         breaking_point_years (years) : repair_cost / annual_cost, until the debt has cost as much
-    All are NaN where the repair is not estimated or free, never infinite; without benefit, ROI
-    is 0 and payback and breaking point are NaN.
+    All are NaN where the repair is not estimated or free, or next to it, never infinite; without
+    benefit, ROI is 0 and payback and breaking point are NaN.
 
     Examples
     --------
@@ -52,14 +52,21 @@ def add_roi(items: pd.DataFrame) -> pd.DataFrame:
     gain = np.where(benefit > 0, benefit, np.nan)
     annual = items["annual_cost"].to_numpy()
     annual = np.where((annual > 0) & (benefit > 0), annual, np.nan)
-    money_roi = benefit / cost
+    money_roi = _ratio(benefit, cost)
     return items.assign(
-        roi=items["weighted_benefit"].to_numpy() / cost,
+        roi=_ratio(items["weighted_benefit"].to_numpy(), cost),
         money_roi=money_roi,
         net_roi=money_roi - 1.0,
-        payback_days=365.0 * cost / gain,
-        breaking_point_years=cost / annual,
+        payback_days=_ratio(365.0 * cost, gain),
+        breaking_point_years=_ratio(cost, annual),
     )
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide; what next to nothing makes infinite is unknown."""
+    with np.errstate(over="ignore"):
+        ratio: NDArray[np.float64] = above / below
+    return np.where(np.isinf(ratio), np.nan, ratio)
 
 
 def states(items: pd.DataFrame) -> NDArray[np.int8]:

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scoring import (
     DEFAULT_PAYLOAD,
@@ -9,6 +11,7 @@ from scoring import (
     INPUTS,
     ITEM_COLUMNS,
     KINDS,
+    POINTS,
     PRICE_COLUMNS,
     SHARE_COLUMNS,
     Policy,
@@ -63,6 +66,70 @@ def test_a_share_that_would_have_to_be_more_than_all_turns_nothing():
     found = sensitivities(items, scores, detail, POLICY).set_index("input")["turning_value"]
     assert math.isnan(found[INPUTS.index("share")])
     assert not math.isnan(found[INPUTS.index("unit_price")])
+
+
+def test_an_effort_that_would_have_to_be_longer_than_any_turns_nothing():
+    items, scores, detail = scored({**ITEM, "day_rate": 1e-9, "cash": 0.0})
+    found = sensitivities(items, scores, detail, POLICY).set_index("input")["turning_value"]
+    assert math.isnan(found[INPUTS.index("effort")])
+
+
+@st.composite
+def estimates(draw, high):
+    return sorted(draw(st.lists(st.floats(high / 1000, high), min_size=3, max_size=3)))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            estimates(50.0),
+            estimates(1.0),
+            estimates(900.0),
+            st.sampled_from([0.3, 1.0]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    estimates(40.0),
+    st.sampled_from([0.0, 2000.0]),
+)
+@settings(max_examples=60)
+def test_elasticities_and_turning_values_are_those_of_scoring_anew(impacts, effort, cash):
+    def cells(name, points):
+        return dict(zip((f"{name}_{point}" for point in POINTS), points, strict=True))
+
+    def rows(impacts, effort):
+        item = {**ITEM, "cash": cash, **cells("effort", effort)}
+        del item["effort"]
+        return item, [
+            {
+                "kind": KINDS.index("credits"),
+                "effectiveness": effect,
+                "guarantee_weight": 2.0 if tied else None,
+                **cells("frequency", frequency),
+                **cells("share", share),
+                **cells("unit_price", price),
+            }
+            for frequency, share, price, effect, tied in impacts
+        ]
+
+    items, scores, detail = scored(*rows(impacts, effort))
+    for each in sensitivities(items, scores, detail, POLICY).itertuples():
+        name = INPUTS[each.input]
+
+        def roi_with(change, name=name, row=each.row):
+            item, changed = rows(impacts, effort)
+            cells_of = item if name == "effort" else changed[row]
+            for point in POINTS:
+                cells_of[f"{name}_{point}"] = change(cells_of[f"{name}_{point}"])
+            return scored(item, changed)[1]["roi"][0]
+
+        less = roi_with(lambda value: value * (1 - 1e-6))
+        assert (1 - less / scores["roi"][0]) / 1e-6 == pytest.approx(each.elasticity, abs=1e-4)
+        if not math.isnan(each.turning_value):
+            turned = roi_with(lambda _, value=each.turning_value: value)
+            assert turned == pytest.approx(3.0)
 
 
 def test_the_loss_of_a_scenario_is_an_input_too():

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -20,6 +21,13 @@ def test_a_free_or_missing_repair_never_gives_an_infinite_roi():
     found = add_roi(items)
     assert found[["roi", "money_roi", "payback_days", "breaking_point_years"]].isna().all(axis=None)
     assert [STATES[code] for code in states(found)] == ["needs_estimate", "needs_estimate"]
+
+
+@given(*[st.one_of(st.just(5e-324), st.floats(0, 1e300))] * 2)
+def test_no_amount_is_so_small_that_a_ratio_is_infinite(benefit, cost):
+    amounts = {"annual_cost": [benefit], "benefit": [benefit], "weighted_benefit": [benefit]}
+    found = add_roi(pd.DataFrame(amounts | {"repair_cost": [cost]}))
+    assert not np.isinf(found.to_numpy()).any()
 
 
 def test_equal_rois_rank_by_item_and_the_unscored_have_no_rank():
