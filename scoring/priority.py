@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from .columns import GUARANTEE_COLUMNS, KINDS, ROLES, check_columns, positions_of
 from .policy import Policy
+from .roi import DECISION_MARGIN
 from .scenarios import Scenarios
 
 # Why a priority is what it is; a code into this tuple.
@@ -61,15 +62,14 @@ def budget_shares(
     check_columns(guarantees, *GUARANTEE_COLUMNS)
     kind = impacts["kind"].to_numpy()
     at = pd.Index(guarantees["guarantee_id"]).get_indexer(pd.Index(impacts["guarantee_id"]))
-    left = 1.0 - guarantees["objective"].to_numpy()
+    # 1 - 0.9999 is not 0.0001 to the last bit; a rounding error is no budget.
+    left = np.round(1.0 - guarantees["objective"].to_numpy(), 12)
     budget_events = np.append(left * guarantees["requests_per_year"].to_numpy(), np.nan)[at]
     budget_minutes = np.append(left * MINUTES_PER_YEAR, np.nan)[at]
     bad = impacts["frequency"].to_numpy() * impacts["share"].to_numpy()
     minutes = kind == _DOWNTIME
     bad = np.where(minutes, bad * impacts["magnitude"].to_numpy(), bad)
     budget = np.where(minutes, budget_minutes, budget_events)
-    # 1 - 0.9999 is not 0.0001 to the last bit; a rounding error is no budget.
-    budget = np.where(budget < 1e-9, 0.0, budget)
     known = (minutes | np.isin(kind, _EVENTS)) & ~np.isnan(bad) & ~np.isnan(budget)
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(bad > 0, np.minimum(bad / budget, MOST), 0.0)
@@ -135,9 +135,10 @@ def add_priority(items: pd.DataFrame, portfolio_cost: float, policy: Policy) -> 
     check_columns(items, "annual_cost", "budget_share", "gate_loss")
     limits = policy.priority
     cost = items["annual_cost"].to_numpy()
-    share = items["budget_share"].to_numpy()
+    # A quarter is not more than a quarter, nor 2 % less than 2 %, whatever rounding made of it.
+    share = items["budget_share"].to_numpy() * (1.0 - DECISION_MARGIN)
     # Of a portfolio that costs nothing no part is large.
-    whole = portfolio_cost if portfolio_cost > 0 else np.inf
+    whole = portfolio_cost * (1.0 - DECISION_MARGIN) if portfolio_cost > 0 else np.inf
     choices = [
         (items["gate_loss"].to_numpy() >= limits.p0_scenario_share * whole, 0, "gate"),
         (share > limits.p0_budget_share, 0, "budget"),

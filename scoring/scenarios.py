@@ -199,7 +199,8 @@ def attribute(scenarios: Scenarios) -> pd.DataFrame:
     -------
     One row per open member: scenario_id, item_id, role, effectiveness and loss_share_low,
     loss_share_likely, loss_share_high (currency / year). Per scenario the shares add up to the
-    loss. These are rows for the `shares` of `score`.
+    loss, less what the repaired ones would still cause if no other were open. These are rows for
+    the `shares` of `score`.
 
     Examples
     --------

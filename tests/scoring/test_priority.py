@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -6,6 +7,7 @@ import pytest
 
 from scoring import (
     DEFAULT_PAYLOAD,
+    GUARANTEE_COLUMNS,
     KINDS,
     MEMBER_COLUMNS,
     PRIORITY_REASONS,
@@ -94,6 +96,18 @@ def test_the_bounds_between_priorities(cells, priority, reason):
     found = add_priority(pd.DataFrame([row]), 1000.0, POLICY)
     assert found["priority"].tolist() == [priority]
     assert PRIORITY_REASONS[found["priority_reason"][0]] == reason
+
+
+@pytest.mark.parametrize("objective", [0.9, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999])
+@pytest.mark.parametrize(("part", "priority"), [("0.25", 1), ("0.1", 2)])
+def test_a_part_of_a_budget_that_is_just_the_bound_is_not_above_it(objective, part, priority):
+    minutes = Fraction(part) * (1 - Fraction(str(objective))) * 365 * 24 * 60
+    impacts = impacts_of((10, "downtime", 7, float(minutes), 1.0, 1.0))
+    items = pd.DataFrame({"item_id": [10], "annual_cost": [1.0], "gate_loss": [NAN]})
+    guarantee = {"guarantee_id": 7, "objective": objective}
+    share = budget_shares(items, impacts, make_frame(GUARANTEE_COLUMNS, [guarantee]))
+    found = add_priority(items.assign(budget_share=share), 1000.0, POLICY)
+    assert found["priority"].tolist() == [priority]
 
 
 def test_in_a_portfolio_that_costs_nothing_nothing_is_urgent():

@@ -187,6 +187,39 @@ def test_two_hundred_members_add_up_and_equal_ones_share_equally():
     assert np.ptp(shares[100:]) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("role", ["gate", "alternative"])
+def test_two_hundred_of_one_kind_get_a_two_hundredth_each_to_the_cent(role):
+    members = [{"role": role, "group": 1}] * 200
+    shares = attribute(scenarios_of(members, loss=1e9))["loss_share_likely"]
+    assert {f"{share:.2f}" for share in shares} == {"5000000.00"}
+
+
+@given(st.lists(member, min_size=1, max_size=8), st.sampled_from([0.0, 0.3]))
+@settings(deadline=None)
+def test_a_null_member_gets_nothing_whatever_the_others_are(members, effectiveness):
+    """An amplifier without a chance, and whoever shares a group with one that stays open."""
+    group = {"role": "alternative", "group": 9, "effectiveness": 0.0}
+    members = [
+        *members,
+        {"role": "amplifier", "probability": 0.0, "effectiveness": 1.0},
+        {**group, "repaired": True},
+        {**group, "effectiveness": effectiveness},
+    ]
+    found = scenarios_of(members)
+    shares = attribute(found).set_index("item_id")["loss_share_likely"]
+    alone = removal_values(found).set_index("item_id")["removal"]
+    for null in (len(members) - 3, len(members) - 1):
+        assert shares[null] == pytest.approx(0, abs=1e-9)
+        assert alone[null] == pytest.approx(0, abs=1e-9)
+
+
+def test_no_scenarios_and_no_members_are_no_error():
+    nothing = Scenarios.of(make_frame(SCENARIO_COLUMNS, []), make_frame(MEMBER_COLUMNS, []))
+    assert len(attribute(nothing)) == len(removal_values(nothing)) == 0
+    assert len(attribute(scenarios_of([]))) == 0
+    assert len(attribute(scenarios_of([{"role": "gate", "repaired": True}]))) == 0
+
+
 def test_scenarios_of_different_sizes_do_not_touch_each_other():
     rng = np.random.default_rng(3)
     scenarios, members = [], []
