@@ -15,7 +15,8 @@ from bench.report import Table
 TITLE = "Planning 2,000 items of 12 teams with 800 prerequisites into iterations"
 NOTE = (
     "gap: what the plan may be below the best one, by the solver's bound. greedy: what returns"
-    " most per day first, with what it needs, into the first iteration with room."
+    " most per day first, into the first iteration with room after what it needs, round by round"
+    " until nothing more fits."
 )
 ITEMS, TEAMS, PREREQUISITES = 2_000, 12, 800
 SECONDS = 30.0
@@ -78,15 +79,19 @@ def greedy(entries: pd.DataFrame, iterations: pd.DataFrame, needs: pd.DataFrame)
     for row in needs.itertuples(index=False):
         wants.setdefault(row.item_id - 1, []).append(row.needs_id - 1)
     placed: dict[int, int] = {}
-    for item in sorted(range(len(size)), key=lambda n: -benefit[n] / size[n]):
-        if any(other not in placed for other in wants.get(item, ())):
-            continue
-        first = max((placed[other] for other in wants.get(item, ())), default=0)
-        for order in range(first, 6):
-            if room[team[item], order] >= size[item]:
-                room[team[item], order] -= size[item]
-                placed[item] = order
-                break
+    waiting = sorted(range(len(size)), key=lambda n: -benefit[n] / size[n])
+    known = -1
+    while known < len(placed):  # what waited for something comes in the next round
+        known = len(placed)
+        for item in waiting:
+            if item in placed or any(other not in placed for other in wants.get(item, ())):
+                continue
+            first = max((placed[other] for other in wants.get(item, ())), default=0)
+            for order in range(first, 6):
+                if room[team[item], order] >= size[item]:
+                    room[team[item], order] -= size[item]
+                    placed[item] = order
+                    break
     return sum(benefit[item] for item in placed)
 
 

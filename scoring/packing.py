@@ -5,8 +5,11 @@ into an iteration of its team, after what it needs. What is sought is the set of
 highest benefit that fits.
 """
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -232,13 +235,14 @@ def pack(
         if settled is None and extra > HUGE:
             return None  # the solver would overrun its time by minutes before it even starts
         least, most = settled or (least, most)
-    result = milp(
-        program.costs,
-        constraints=LinearConstraint(program.rows, program.low, program.high),
-        integrality=whole.astype(np.int64),
-        bounds=Bounds(least, most),
-        options={"time_limit": max(0.05, seconds), "mip_rel_gap": gap},
-    )
+    with _quietly():
+        result = milp(
+            program.costs,
+            constraints=LinearConstraint(program.rows, program.low, program.high),
+            integrality=whole.astype(np.int64),
+            bounds=Bounds(least, most),
+            options={"time_limit": max(0.05, seconds), "mip_rel_gap": gap},
+        )
     if result.x is None:
         return None
     taken = result.x[: len(entry)] > 0.5
@@ -247,6 +251,36 @@ def pack(
     if not packing.is_valid(plan):  # a rounding of the solver; no plan is better than a wrong one
         return None
     return Packed(plan, -result.mip_dual_bound / scale, result.status == 0)
+
+
+@cache
+def _stdout_of_c() -> tuple[ctypes.c_void_p, int | None, int | None] | None:
+    """Give C's stdout, where it points to, and a file that keeps nothing to point to instead."""
+    c = ctypes.CDLL(None)
+    c.fopen.restype = ctypes.c_void_p
+    try:
+        stdout = ctypes.c_void_p.in_dll(c, "stdout")
+    except ValueError:  # a C library that calls it otherwise
+        return None
+    return stdout, stdout.value, c.fopen(b"/dev/null", b"w")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Drop what C prints: HiGHS 1.12 has a line of debugging that no option turns off.
+
+    Python prints without C's stdout, so what other threads say meanwhile is not lost.
+    """
+    found = _stdout_of_c()
+    if found is None:
+        yield
+        return
+    stdout, usual, nowhere = found
+    stdout.value = nowhere
+    try:
+        yield
+    finally:
+        stdout.value = usual
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .policy import Policy
 # Float sums of a few products are right to about 1e-15; what is closer to the threshold than
 # this is decided in exact arithmetic.
 DECISION_MARGIN = 1e-9
+_MOST = np.finfo(np.float64).max
 
 _PRICED, _UNPRICED, _NEEDS_ESTIMATE = range(len(STATES))
 
@@ -35,8 +36,8 @@ def add_roi(items: pd.DataFrame) -> pd.DataFrame:
         net_roi (ratio) : (benefit - repair_cost) / repair_cost
         payback_days (days) : 365 x repair_cost / benefit, until the repair has paid for itself
         breaking_point_years (years) : repair_cost / annual_cost, until the debt has cost as much
-    All are NaN where the repair is not estimated or free, or next to it, never infinite; without
-    benefit, ROI is 0 and payback and breaking point are NaN.
+    All are NaN where the repair is not estimated or free, never infinite; without benefit, ROI
+    is 0 and payback and breaking point are NaN.
 
     Examples
     --------
@@ -63,10 +64,10 @@ def add_roi(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide; what next to nothing makes infinite is unknown."""
+    """Divide; by next to nothing it is the largest number there is, and still above any bar."""
     with np.errstate(over="ignore"):
-        ratio: NDArray[np.float64] = above / below
-    return np.where(np.isinf(ratio), np.nan, ratio)
+        ratio = above / below
+    return np.clip(ratio, -_MOST, _MOST)
 
 
 def states(items: pd.DataFrame) -> NDArray[np.int8]:

@@ -506,7 +506,8 @@ class _Led:
         """Give P(ROI > threshold): the average over the points of the leading input's own."""
         rise = self.slope - threshold * self.rate
         short = threshold * self.cost - self.benefit
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # Where it hardly moves, the turn is far out, and what is left is taken care of below.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             turn = (short / rise - self.low[:, None]) / self.span[:, None]
         below = _cdf(self.lean, np.nan_to_num(turn, nan=0.0))
         over = np.where(rise > 0, 1.0 - below, below)

@@ -1,9 +1,11 @@
+import ctypes
 from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import milp
 
 from scoring import (
     ENTRY_COLUMNS,
@@ -275,6 +277,21 @@ def test_of_very_many_alternatives_all_are_placed_or_none():
     again = entries.assign(iteration_id=plan.entries["iteration_id"])
     iterations = iterations_of({"half_days_left": 28})
     assert placed_in(assign(again, iterations, scenarios=scenarios)) == placed_in(plan)
+
+
+def test_planning_prints_nothing_whatever_the_solver_says(monkeypatch, capfd):
+    c = ctypes.CDLL(None)
+
+    def talkative(*args, **options):
+        c.puts(b"debugging")
+        return milp(*args, **options)
+
+    monkeypatch.setattr(packing, "milp", talkative)
+    plan = assign(entries_of(entry(1, 1), entry(2, 1)), iterations_of({"half_days_left": 2}))
+    assert plan.benefit == 2.0
+    c.puts(b"afterwards")
+    c.fflush(None)
+    assert capfd.readouterr().out == "afterwards\n"
 
 
 def test_a_team_without_open_iterations_and_no_iterations_at_all_are_no_error():

@@ -24,10 +24,12 @@ def test_a_free_or_missing_repair_never_gives_an_infinite_roi():
 
 
 @given(*[st.one_of(st.just(5e-324), st.floats(0, 1e300))] * 2)
-def test_no_amount_is_so_small_that_a_ratio_is_infinite(benefit, cost):
+def test_no_amount_is_so_small_that_a_ratio_is_infinite_or_lost(benefit, cost):
     amounts = {"annual_cost": [benefit], "benefit": [benefit], "weighted_benefit": [benefit]}
     found = add_roi(pd.DataFrame(amounts | {"repair_cost": [cost]}))
     assert not np.isinf(found.to_numpy()).any()
+    assert (found["roi"].notna() == (cost > 0)).all()
+    assert (found["payback_days"].notna() == (cost > 0 and benefit > 0)).all()
 
 
 def test_equal_rois_rank_by_item_and_the_unscored_have_no_rank():
