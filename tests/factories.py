@@ -20,6 +20,7 @@ from debtreg.models import (
     ImpactKind,
     Iteration,
     JobState,
+    Maintenance,
     MemberRole,
     Mover,
     Outcome,
@@ -32,6 +33,7 @@ from debtreg.models import (
     ScoringRun,
     Service,
     Side,
+    Slo,
     Team,
     User,
     WhatIf,
@@ -78,6 +80,28 @@ class GuaranteeFactory(DjangoModelFactory):
 
     class Meta:
         model = Guarantee
+
+
+class SloFactory(DjangoModelFactory):
+    """99.9 % of events are good in 30 rolling days; nothing is fetched for it."""
+
+    name = factory.Sequence(lambda n: f"slo-{n}")
+    service = factory.SubFactory(ServiceFactory)
+    objective = Decimal("0.999")
+
+    class Meta:
+        model = Slo
+
+
+class MaintenanceFactory(DjangoModelFactory):
+    """An hour of all services, a day ago."""
+
+    starts_at = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
+    ends_at = factory.LazyAttribute(lambda window: window.starts_at + timedelta(hours=1))
+    reason = "move to another rack"
+
+    class Meta:
+        model = Maintenance
 
 
 class DebtItemFactory(DjangoModelFactory):

@@ -62,7 +62,17 @@ from .score import (
     ScoringRun,
 )
 from .service import Criticality, Dependency, Service, Team
-from .slo import Maintenance, Method, MonthBasis, SliKind, Slo, WindowKind
+from .slo import (
+    STEPS,
+    KeptDocument,
+    Maintenance,
+    Method,
+    MonthBasis,
+    SliKind,
+    Slo,
+    SourceFormat,
+    WindowKind,
+)
 from .user import ApiToken, Role, User
 from .what_if import Mover, WhatIf
 
@@ -80,6 +90,7 @@ __all__ = [
     "PRICE_KINDS",
     "PRICE_UNITS",
     "SCENARIO",
+    "STEPS",
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",
@@ -107,6 +118,7 @@ __all__ = [
     "IterationState",
     "Job",
     "JobState",
+    "KeptDocument",
     "LedgerFinding",
     "LedgerImport",
     "LedgerLine",
@@ -146,6 +158,7 @@ __all__ = [
     "SliKind",
     "Slo",
     "SloState",
+    "SourceFormat",
     "StateWindow",
     "Team",
     "UploadChunk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -16,7 +17,8 @@ SLO_NAME = RegexValidator(
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z",
     "A name has a to z, 0 to 9 and hyphens, begins and ends without one, and is at most 63 long.",
 )
-
+# Of an SLO's page: /slos/new/ and /slos/import/ are others.
+RESERVED_NAMES = ("new", "import", "export")
 
 # Whole minutes that divide an hour, so that hours can be added up of them.
 STEPS = [60, 120, 180, 240, 300, 360, 600, 720, 900, 1200, 1800, 3600]
@@ -50,6 +52,14 @@ class MonthBasis(models.TextChoices):
     DAYS_30 = "30d", "30 days"
     CALENDAR = "calendar", "As the calendar has it"
     HOURS_730 = "730h", "730 hours"
+
+
+class SourceFormat(models.TextChoices):
+    """The formats that SLOs and services are imported from."""
+
+    OPENSLO = "openslo", "OpenSLO"
+    SLOTH = "sloth", "Sloth"
+    BACKSTAGE = "backstage", "Backstage"
 
 
 class Slo(models.Model):
@@ -121,7 +131,10 @@ class Slo(models.Model):
     )
     # What an imported document says and no column here holds: kept for the way back.
     document = models.JSONField(null=True, blank=True, editable=False)
-    source_format = models.CharField(max_length=20, blank=True, editable=False)
+    source_format = models.CharField(
+        max_length=20, choices=SourceFormat, blank=True, editable=False
+    )
+    revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -134,6 +147,7 @@ class Slo(models.Model):
             known_words("slo", "method", Method.values),
             known_words("slo", "window", WindowKind.values),
             known_words("slo", "month_basis", MonthBasis.values),
+            known_words("slo", "source_format", ["", *SourceFormat.values]),
             models.CheckConstraint(
                 name="slo_objective_leaves_a_budget",
                 condition=Q(objective__gt=0, objective__lt=1),
@@ -151,20 +165,7 @@ class Slo(models.Model):
                 name="slo_timeslices_have_target",
                 condition=Q(
                     method=Method.TIMESLICES,
-                    slice_seconds__in=[
-                        60,
-                        120,
-                        180,
-                        240,
-                        300,
-                        360,
-                        600,
-                        720,
-                        900,
-                        1200,
-                        1800,
-                        3600,
-                    ],
+                    slice_seconds__in=STEPS,
                     slice_target__gt=0,
                     slice_target__lte=1,
                 )
@@ -193,6 +194,31 @@ class Slo(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if self.name in RESERVED_NAMES:
+            raise ValidationError({"name": f"“{self.name}” is the address of a page of its own."})
+
+
+class KeptDocument(models.Model):
+    """What an imported file says beside SLOs, as it stands: services, data sources, alerts."""
+
+    source_format = models.CharField(max_length=20, choices=SourceFormat)
+    kind = models.CharField(max_length=63, help_text="As AlertPolicy, Component.")
+    name = models.CharField(max_length=253, help_text="With its namespace, if it has one.")
+    document = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["source_format", "kind", "name"]
+        constraints: ClassVar = [
+            known_words("keptdocument", "source_format", SourceFormat.values),
+            models.UniqueConstraint(
+                fields=["source_format", "kind", "name"], name="keptdocument_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
 
 class Maintenance(models.Model):
     """A time that is agreed not to count: its readings are left out of every budget."""
@@ -220,4 +246,4 @@ class Maintenance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.service_id or 'all'}: {self.starts_at:%Y-%m-%d %H:%M}"
+        return f"{self.starts_at:%Y-%m-%d %H:%M} – {self.ends_at:%Y-%m-%d %H:%M}"

@@ -10,6 +10,7 @@ from debtreg.actions import (
     rights,
     scenarios,
     scores,
+    slos,
     users,
     what_if,
 )
@@ -18,9 +19,11 @@ from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Role, ScoringRun
 from tests.factories import (
     DebtItemFactory,
     IterationFactory,
+    MaintenanceFactory,
     PriceFactory,
     ScenarioMemberFactory,
     ServiceFactory,
+    SloFactory,
     TeamFactory,
     UserFactory,
 )
@@ -41,6 +44,7 @@ TABLE = {
     "iteration.change": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
     "catalog.change": ({SRE, ADMIN},) * 3,
     "scenario.change": ({SRE, ADMIN},) * 3,
+    "slo.change": ({SRE, ADMIN},) * 3,
     "ledger.import": ({MEMBER, OWNER, SRE, ADMIN},) * 3,
     "run.start": ({OWNER, SRE, ADMIN},) * 3,
     "policy.change": ({ADMIN},) * 3,
@@ -99,6 +103,7 @@ def things(db):
         "iteration": IterationFactory(team=team),
         "entry": BacklogEntry.objects.get(),
         "scenario": ScenarioMemberFactory(item=item).scenario,
+        "slo": SloFactory(service=service),
         "people": {
             "own": {role: UserFactory(role=role, teams=[team]) for role in Role.values},
             "other": {role: UserFactory(role=role, teams=[other]) for role in Role.values},
@@ -167,6 +172,19 @@ ACTIONS = {
     "remove a scenario": (
         lambda t, by: scenarios.remove(pk=t["scenario"].pk, by=by),
         "scenario.change",
+    ),
+    "slo": (
+        lambda t, by: slos.save(slo=SloFactory.build(service=t["service"]), by=by),
+        "slo.change",
+    ),
+    "remove an slo": (lambda t, by: slos.remove(slo=t["slo"], by=by), "slo.change"),
+    "maintenance": (
+        lambda t, by: slos.save_maintenance(maintenance=MaintenanceFactory.build(), by=by),
+        "slo.change",
+    ),
+    "remove maintenance": (
+        lambda t, by: slos.remove_maintenance(maintenance=MaintenanceFactory(), by=by),
+        "slo.change",
     ),
     "what if": (lambda t, by: what_if.request(version=1, by=by), "policy.what_if"),
     "activate": (lambda t, by: policies.activate(version=1, by=by), "policy.change"),

@@ -1,0 +1,259 @@
+"""SLOs and maintenance windows: what is to be good, over which time, and what does not count."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from debtreg.actions import audit, rights
+from debtreg.actions.debt import not_valid
+from debtreg.errors import Conflict
+from debtreg.models import STEPS, Maintenance, Method, SliKind, Slo, SloState, User, WindowKind
+
+M = TypeVar("M", bound=models.Model)
+
+# What a query is asked for: the time that one reading covers.
+WINDOW = re.compile(r"\{\{-?\s*\.window\s*-?\}\}")
+_COUNTS = ("good_query", "bad_query", "total_query")
+# What the roll-ups of readings rest on, and what budgets and burn rates rest on beside.
+_ROLLED_UP = ("service_id", "method", "slice_seconds", "slice_target")
+_STATED = (*_ROLLED_UP, "objective", "window", "window_days", "month_basis", "time_zone")
+
+
+class SloChanged(Conflict):
+    """Somebody else has changed the SLO since it was read."""
+
+
+@transaction.atomic
+def save(*, slo: Slo, by: User | None, revision: int | None = None) -> Slo:
+    """Create or change an SLO. Saving what is there already changes nothing.
+
+    revision : what the caller has read; a change on top of somebody else's is refused
+    Raises NotValid for all that is wrong, SloChanged.
+    """
+    _save(slo, by, revision)
+    return slo
+
+
+def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
+    """True if anything was changed."""
+    rights.check(by, "slo.change")
+    before = _stored(slo)
+    if before is not None:
+        if revision is not None and revision != before.revision:
+            raise SloChanged(
+                f"'{before.name}' has changed since you read it: it is at revision"
+                f" {before.revision}, you have {revision}.",
+                hint="Read it again and repeat your change.",
+            )
+        slo.revision, slo.updated_at = before.revision, before.updated_at
+    _check(slo)
+    old = audit.values_of(before) if before else None
+    if old == audit.values_of(slo):
+        return False
+    if before is not None:
+        slo.revision, slo.updated_at = before.revision + 1, timezone.now()
+    _store(slo, f"Somebody has added an SLO '{slo.name}' a moment ago.")
+    verb = "update" if before else "create"
+    audit.record(f"slo.{verb}", slo, by=by, old=old, new=audit.values_of(slo))
+    if before is not None and _differ(before, slo, _STATED):
+        _recount([slo.pk], rolled_up=_differ(before, slo, _ROLLED_UP))
+    return True
+
+
+@transaction.atomic
+def remove(*, slo: Slo, by: User | None) -> None:
+    """Remove an SLO with its readings; harmless if it is gone."""
+    rights.check(by, "slo.change")
+    if found := _stored(slo):
+        old = audit.values_of(found)
+        found.delete()
+        audit.record("slo.remove", str(slo.pk), by=by, old=old, kind="slo")
+
+
+@transaction.atomic
+def save_maintenance(*, maintenance: Maintenance, by: User | None) -> Maintenance:
+    """Create or change a time that does not count. Saving what is there already changes nothing.
+
+    What was read within it, before and after the change, is counted anew. Raises NotValid.
+    """
+    rights.check(by, "slo.change")
+    before = _stored(maintenance)
+    try:
+        maintenance.full_clean()
+    except ValidationError as error:
+        raise not_valid(error) from error
+    old = audit.values_of(before) if before else None
+    if old == audit.values_of(maintenance):
+        return maintenance
+    _store(maintenance, "Somebody has removed its service a moment ago.")
+    verb = "update" if before else "create"
+    audit.record(
+        f"maintenance.{verb}", maintenance, by=by, old=old, new=audit.values_of(maintenance)
+    )
+    _recount_maintenance(each for each in (before, maintenance) if each)
+    return maintenance
+
+
+@transaction.atomic
+def remove_maintenance(*, maintenance: Maintenance, by: User | None) -> None:
+    """Let a time count after all; harmless if it is gone."""
+    rights.check(by, "slo.change")
+    if found := _stored(maintenance):
+        old, pk = audit.values_of(found), str(found.pk)
+        found.delete()
+        audit.record("maintenance.remove", pk, by=by, old=old, kind="maintenance")
+        _recount_maintenance([found])
+
+
+# --- What is right --------------------------------------------------------------------------------
+
+
+def _check(slo: Slo) -> None:
+    """Raises NotValid with a sentence for each field that is wrong."""
+    problems: dict[str, list[str]] = {}
+    try:
+        slo.clean_fields()
+        slo.clean()
+        slo.validate_unique()
+    except ValidationError as error:
+        problems = error.message_dict
+    for name, text in _problems(slo):
+        problems.setdefault(name, []).append(text)
+    if problems:
+        raise not_valid(ValidationError(problems))
+    try:
+        slo.validate_constraints()
+    except ValidationError as error:
+        raise not_valid(error) from error
+
+
+def _problems(slo: Slo) -> Iterable[tuple[str, str]]:
+    """Field and sentence of what is wrong: also what the database could not name the field of."""
+    objective = slo.objective
+    if objective is not None and objective >= 1:
+        yield (
+            "objective",
+            "100 % would leave no error budget to count with. Take one below it, as 99.99 %.",
+        )
+    elif objective is not None and objective <= 0:
+        yield "objective", "An objective is more than 0 %."
+    if slo.window == WindowKind.ROLLING:
+        if slo.window_days is None or not 1 <= slo.window_days <= 366:
+            yield "window_days", "A rolling window has 1 to 366 days."
+    elif slo.window_days is not None:
+        yield "window_days", "Only a rolling window has a number of days."
+    if slo.time_zone not in time_zones():
+        yield "time_zone", f"There is no time zone '{slo.time_zone}'. Take one as Asia/Shanghai."
+    yield from _slice_problems(slo)
+    if slo.kind == SliKind.LATENCY:
+        if not slo.threshold_ms or slo.threshold_ms <= 0:
+            yield "threshold_ms", "Latency needs a threshold: the milliseconds that are still good."
+    elif slo.threshold_ms is not None:
+        yield "threshold_ms", "Only latency has a threshold."
+    yield from _query_problems(slo)
+
+
+def _slice_problems(slo: Slo) -> Iterable[tuple[str, str]]:
+    if slo.method != Method.TIMESLICES:
+        for name in ("slice_seconds", "slice_target"):
+            if getattr(slo, name) is not None:
+                yield name, "Only Timeslices have this; Occurrences count single events."
+        return
+    if slo.slice_seconds not in STEPS:
+        steps = ", ".join(str(step // 60) for step in STEPS)
+        yield "slice_seconds", f"A slice has whole minutes that divide an hour: {steps}."
+    elif slo.connection and slo.slice_seconds % slo.connection.step_seconds:
+        yield (
+            "slice_seconds",
+            f"Readings of {slo.connection.name} cover {slo.connection.step_seconds} s each: a slice"
+            " is a multiple of that.",
+        )
+    if slo.slice_target is None or not 0 < slo.slice_target <= 1:
+        yield "slice_target", "Say from which ratio on a slice is good: above 0 and up to 100 %."
+
+
+def _query_problems(slo: Slo) -> Iterable[tuple[str, str]]:
+    if slo.good_query and slo.bad_query:
+        yield "bad_query", "Ask for good events or for bad ones, not for both."
+    if (slo.good_query or slo.bad_query) and not slo.total_query:
+        yield "total_query", "Good or bad events need a query for all events beside them."
+    if slo.total_query and not (slo.good_query or slo.bad_query):
+        yield "good_query", "All events need a query for the good or the bad ones beside them."
+    if slo.connection_id is None:
+        return
+    if not slo.total_query:
+        yield "total_query", f"Without queries there is nothing to ask {slo.connection} for."
+    for name in _COUNTS:
+        if (query := getattr(slo, name)) and not WINDOW.search(query):
+            yield (
+                name,
+                "It has to name {{.window}}, the time that one reading covers, as in"
+                " sum(increase(http_requests_total[{{.window}}])).",
+            )
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _stored(obj: M) -> M | None:
+    """The row as it is in the database, locked."""
+    if obj.pk is None:
+        return None
+    rows = type(obj)._default_manager.select_for_update().order_by("pk")
+    return rows.filter(pk=obj.pk).first()
+
+
+def _store(obj: models.Model, problem: str) -> None:
+    try:
+        with transaction.atomic():
+            obj.save()
+    except IntegrityError as error:
+        raise Conflict(problem, hint="Load it again and repeat your change.") from error
+
+
+def _differ(before: models.Model, after: models.Model, names: Iterable[str]) -> bool:
+    return any(getattr(before, name) != getattr(after, name) for name in names)
+
+
+def _recount_maintenance(windows: Iterable[Maintenance]) -> None:
+    for each in windows:
+        slos = Slo.objects.all()
+        if each.service_id is not None:
+            slos = slos.filter(service_id=each.service_id)
+        pks = list(slos.values_list("pk", flat=True))
+        _recount(pks, starts_at=each.starts_at, ends_at=each.ends_at)
+
+
+def _recount(
+    slo_ids: list[int],
+    *,
+    rolled_up: bool = True,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+) -> None:
+    """What was worked out of readings holds no longer; from `starts_at` to `ends_at`, or at all.
+
+    rolled_up : roll-ups rest on what has changed, too; else only budgets and burn rates do
+    """
+    SloState.objects.filter(slo_id__in=slo_ids).delete()
+
+
+def values_of(slo: Slo) -> dict[str, Any]:
+    """Its columns that people set, for comparing two of them."""
+    left_out = {"id", "revision", "created_at", "updated_at", "fetched_until"}
+    found = audit.values_of(slo)
+    return {name: value for name, value in found.items() if name not in left_out}

@@ -1,0 +1,191 @@
+"""Saving SLOs and maintenance windows: what is refused, what is kept, what is counted anew."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from debtreg.actions import slos
+from debtreg.actions.debt import NotValid
+from debtreg.models import AuditEntry, Connection, Maintenance, Slo, SloState, StateWindow
+from tests.factories import MaintenanceFactory, ServiceFactory, SloFactory, UserFactory
+
+GOOD = 'sum(increase(http_requests_total{code!~"5.."}[{{.window}}]))'
+TOTAL = "sum(increase(http_requests_total[{{.window}}]))"
+
+
+@pytest.fixture
+def slo(db):
+    return SloFactory(name="checkout")
+
+
+def state(slo):
+    now = timezone.now()
+    return SloState.objects.create(
+        slo=slo, window=StateWindow.HOURS_1, starts_at=now - timedelta(hours=1), ends_at=now
+    )
+
+
+def refused(slo, **changes):
+    """The fields that a change is refused for, and what is said of them."""
+    for name, value in changes.items():
+        setattr(slo, name, value)
+    with pytest.raises(NotValid) as error:
+        slos.save(slo=slo, by=None)
+    return {name: " ".join(texts) for name, texts in error.value.fields.items()}
+
+
+def test_a_new_slo_is_stored_and_audited(db):
+    sre = UserFactory(role="sre")
+
+    slo = slos.save(slo=SloFactory.build(name="a", service=ServiceFactory()), by=sre)
+
+    assert Slo.objects.get().pk == slo.pk
+    entry = AuditEntry.objects.get(action="slo.create")
+    assert (entry.actor, entry.new["objective"]) == (sre, "0.999")
+
+
+def test_saving_what_is_there_changes_nothing(slo):
+    slo.objective = Decimal("0.9990")
+
+    slos.save(slo=slo, by=None)
+
+    assert not AuditEntry.objects.exists()
+    assert Slo.objects.get().revision == 1
+
+
+def test_a_change_counts_as_a_revision_and_is_refused_on_top_of_another(slo):
+    slo.title = "Checkout"
+    slos.save(slo=slo, by=None, revision=1)
+    assert Slo.objects.get().revision == 2
+
+    slo.title = "Till"
+    with pytest.raises(slos.SloChanged, match="at revision 2, you have 1"):
+        slos.save(slo=slo, by=None, revision=1)
+    assert Slo.objects.get().title == "Checkout"
+
+
+@pytest.mark.parametrize("objective", ["1", "1.5"])
+def test_a_hundred_percent_is_refused_because_no_budget_is_left(slo, objective):
+    assert "no error budget" in refused(slo, objective=Decimal(objective))["objective"]
+
+
+def test_an_objective_is_more_than_nothing(slo):
+    assert refused(slo, objective=Decimal(0))["objective"] == "An objective is more than 0 %."
+
+
+def test_timeslices_need_whole_minutes_that_divide_an_hour_and_a_target(slo):
+    found = refused(slo, method="timeslices", slice_seconds=420)
+
+    assert "1, 2, 3, 4, 5, 6, 10" in found["slice_seconds"]
+    assert "above 0" in found["slice_target"]
+
+
+def test_occurrences_have_no_slices(slo):
+    found = refused(slo, slice_seconds=300, slice_target=Decimal("0.95"))
+
+    assert found.keys() == {"slice_seconds", "slice_target"}
+
+
+def test_a_slice_is_a_multiple_of_what_a_reading_covers(slo):
+    slo.connection = Connection.objects.create(name="main", url="https://prometheus.example.org")
+    slo.good_query, slo.total_query = GOOD, TOTAL
+
+    found = refused(slo, method="timeslices", slice_seconds=60, slice_target=Decimal("0.95"))
+
+    assert "cover 300 s each" in found["slice_seconds"]
+
+
+def test_latency_needs_a_threshold_and_nothing_else_has_one(slo):
+    assert "milliseconds" in refused(slo, kind="latency")["threshold_ms"]
+    found = refused(slo, kind="availability", threshold_ms=Decimal(300))
+    assert found["threshold_ms"] == "Only latency has a threshold."
+
+
+def test_a_calendar_window_has_no_number_of_days(slo):
+    assert refused(slo, window="month").keys() == {"window_days"}
+    assert refused(slo, window="rolling", window_days=None).keys() == {"window_days"}
+
+
+def test_a_time_zone_is_one_of_the_world(slo):
+    assert "Asia/Shanghai" in refused(slo, time_zone="Asia/Atlantis")["time_zone"]
+
+
+def test_a_name_that_is_a_page_of_its_own_is_refused(slo):
+    assert "address" in refused(slo, name="new")["name"]
+
+
+def test_queries_come_in_pairs(slo):
+    assert "bad_query" in refused(slo, good_query=GOOD, bad_query=GOOD, total_query=TOTAL)
+    assert "total_query" in refused(slo, good_query=GOOD, bad_query="", total_query="")
+    assert "good_query" in refused(slo, good_query="", total_query=TOTAL)
+
+
+def test_what_is_fetched_needs_queries_that_name_the_window(slo):
+    slo.connection = Connection.objects.create(name="main", url="https://prometheus.example.org")
+
+    assert "nothing to ask main for" in refused(slo)["total_query"]
+    found = refused(slo, good_query=GOOD, total_query="http_requests_total")
+    assert found.keys() == {"total_query"}
+    assert "{{.window}}" in found["total_query"]
+    slo.total_query = TOTAL.replace("{{.window}}", "{{ .window }}")
+    slos.save(slo=slo, by=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"title": "Till"}, True),
+        ({"objective": Decimal("0.99")}, False),
+        ({"window_days": 7}, False),
+    ],
+)
+def test_what_was_worked_out_goes_when_it_holds_no_longer(slo, change, stays):
+    state(slo)
+    for name, value in change.items():
+        setattr(slo, name, value)
+
+    slos.save(slo=slo, by=None)
+
+    assert SloState.objects.exists() is stays
+
+
+def test_maintenance_lets_go_what_was_worked_out_for_its_service_only(slo):
+    other = SloFactory()
+    state(slo), state(other)
+
+    slos.save_maintenance(maintenance=MaintenanceFactory.build(service=slo.service), by=None)
+
+    assert [each.slo for each in SloState.objects.all()] == [other]
+
+
+def test_maintenance_of_all_services_concerns_all_slos(slo):
+    state(slo)
+
+    window = slos.save_maintenance(maintenance=MaintenanceFactory.build(), by=None)
+
+    assert not SloState.objects.exists()
+    state(slo)
+    slos.remove_maintenance(maintenance=window, by=None)
+    slos.remove_maintenance(maintenance=window, by=None)
+    assert not SloState.objects.exists()
+    assert not Maintenance.objects.exists()
+    assert AuditEntry.objects.filter(action="maintenance.remove").count() == 1
+
+
+def test_maintenance_ends_after_it_starts(db):
+    window = MaintenanceFactory.build()
+    window.ends_at = window.starts_at
+
+    with pytest.raises(NotValid, match="ends after it starts"):
+        slos.save_maintenance(maintenance=window, by=None)
+
+
+def test_an_slo_is_removed_once(slo):
+    again = Slo.objects.get()
+    slos.remove(slo=slo, by=None)
+    slos.remove(slo=again, by=None)
+
+    assert not Slo.objects.exists()
+    assert AuditEntry.objects.get().old["name"] == "checkout"
