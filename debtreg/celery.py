@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import structlog
 from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings
@@ -31,6 +32,14 @@ def add_schedule(sender: Celery, **_: Any) -> None:
             "schedule": crontab(hour=hour, minute=minute),
         },
     }
+
+
+@signals.beat_init.connect
+def say_what_is_scheduled(**_: Any) -> None:
+    """Beat's own lines are left out, as it tells of every sweep that it sends."""
+    entries = app.conf.beat_schedule.items()
+    schedule = {name: str(entry["schedule"]) for name, entry in entries}
+    structlog.get_logger(__name__).info("beat_started", schedule=schedule)
 
 
 @signals.setup_logging.connect

@@ -49,6 +49,8 @@ def configure(config: dict[str, Any]) -> None:
     """What Django calls with LOGGING: standard logging, and structlog on top of it."""
     config = {name: value for name, value in config.items() if name != "service_name"}
     logging.config.dictConfig(config)
+    # What Python would print as text goes the same way.
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -68,9 +70,9 @@ def json_formatter(service_name: str) -> logging.Formatter:
 
     def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service_name"] = service_name
-        # The fields that every line has; null where there is no trace.
-        event.setdefault("trace_id", None)
-        event.setdefault("span_id", None)
+        # The fields that every line has; null where there is no trace, or no request.
+        for name in ("trace_id", "span_id", "request_id"):
+            event.setdefault(name, None)
         return event
 
     return structlog.stdlib.ProcessorFormatter(

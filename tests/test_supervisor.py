@@ -247,6 +247,19 @@ def test_a_second_one_on_the_same_data_is_refused_with_the_address_of_the_first(
     assert f"runs here already: http://localhost:{running.port}/" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [("web", "Booting worker"), ("worker", "celery@"), ("beat", "beat_started")],
+)
+def test_each_part_logs_json_from_its_first_line(running, name, event):
+    log = running.var / "log" / f"{name}.log"
+    until(lambda: f'"event": "{event}' in log.read_text(), what=event)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    needed = {"timestamp", "level", "service_name", "event", "trace_id", "span_id", "request_id"}
+    assert [needed - line.keys() for line in lines] == [set()] * len(lines)
+    assert {line["service_name"] for line in lines} == {f"debtreg-{name}"}
+
+
 def test_a_worker_that_is_killed_is_replaced(running):
     (old,) = pids(running, "worker")
     os.killpg(int(old), signal.SIGKILL)
