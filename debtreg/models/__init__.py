@@ -2,7 +2,7 @@
 
 from .audit import AuditEntry, Channel, IdempotencyKey
 from .backlog import ACTIVE_STATES, BacklogEntry, EntryState, Iteration, IterationState
-from .connection import AuthKind, Connection
+from .connection import AuthKind, Connection, Fetch
 from .contract import Contract, Guarantee, Operator
 from .debt import (
     FACTORS,
@@ -41,6 +41,7 @@ from .policy import PolicyActivation, ScoringPolicy
 from .price import AMOUNT_LIMIT, DAY_RATE, PRICE_KINDS, PRICE_UNITS, Grade, ImpactKind, Price
 from .reading import (
     EVENT,
+    MOST_EVENTS,
     Reading,
     ReadingDay,
     ReadingHour,
@@ -83,6 +84,7 @@ __all__ = [
     "EVENT",
     "FACTORS",
     "IMPACT_POINTS",
+    "MOST_EVENTS",
     "MOST_MEMBERS",
     "NEEDS_ESTIMATE_SORT",
     "PART_KINDS",
@@ -109,6 +111,7 @@ __all__ = [
     "EffortUnit",
     "EntryState",
     "FailureScenario",
+    "Fetch",
     "Grade",
     "Guarantee",
     "IdempotencyKey",

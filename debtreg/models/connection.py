@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from .job import Job
 from .slo import STEPS
 from .words import known_words
 
@@ -31,8 +32,12 @@ class Connection(models.Model):
     delay_seconds = models.PositiveSmallIntegerField(default=60)
     is_paused = models.BooleanField(default=False)
     last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # What is wrong with the site; empty while it answers. Faults of one query are with its SLO.
     last_error = models.TextField(blank=True, editable=False)
     last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # In a row; each doubles the time until the next try.
+    failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -47,3 +52,13 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Fetch(Job):
+    """The job that fetches what is new from one site; queued anew each time, one for each site."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="fetch")
+    readings = models.PositiveBigIntegerField(default=0, help_text="Fetched by the last run.")
+
+    def __str__(self) -> str:
+        return f"{self.connection_id}: {self.state}"

@@ -129,6 +129,22 @@ class Slo(models.Model):
     fetched_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="All before this has been asked for."
     )
+    fetch_error = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="What its queries were last refused for, or why they yield no readings.",
+    )
+    # The boundaries of the histogram next to the threshold, in milliseconds: the same two where it
+    # can be measured. Both empty: not known.
+    bucket_low_ms = models.DecimalField(
+        max_digits=14, decimal_places=4, null=True, blank=True, editable=False
+    )
+    bucket_high_ms = models.DecimalField(
+        max_digits=14, decimal_places=4, null=True, blank=True, editable=False
+    )
+    buckets_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the buckets were last looked at."
+    )
     # What an imported document says and no column here holds: kept for the way back.
     document = models.JSONField(null=True, blank=True, editable=False)
     source_format = models.CharField(

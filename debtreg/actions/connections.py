@@ -1,0 +1,132 @@
+"""Sites that readings are fetched from, and what they let us in with."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from debtreg import secrets
+from debtreg.actions import audit, rights
+from debtreg.actions.debt import NotValid, not_valid
+from debtreg.errors import NotFound
+from debtreg.models import AuthKind, Connection, User
+
+LONGEST_SECRET = 4_000
+
+
+@transaction.atomic
+def save(*, connection: Connection, secret: str | None = None, by: User | None) -> Connection:
+    """Create or change a connection.
+
+    secret : password or token; None keeps the one that is there, which is never shown again
+
+    Raises NotValid; also where the secret would go to another host than it was entered for.
+    """
+    rights.check(by, "connection.change")
+    before = None
+    if connection.pk is not None:
+        before = Connection.objects.select_for_update().filter(pk=connection.pk).first()
+        if before is None:
+            raise NotFound("This connection is gone.", hint="Look at the list of connections.")
+    connection.url = _address(connection.url)
+    connection.sealed_secret = _sealed(connection, before, secret)
+    if connection.auth != AuthKind.BASIC:
+        connection.username = ""
+    elif not connection.username:
+        problem = "Enter the user that the password belongs to."
+        raise NotValid(problem, hint=problem, fields={"username": [problem]})
+    try:
+        connection.full_clean()
+    except ValidationError as error:
+        raise not_valid(error) from error
+    old, new = _shown(before) if before else None, _shown(connection)
+    if old != new or secret is not None:
+        # What was wrong may be mended now.
+        connection.failures, connection.retry_at, connection.last_error = 0, None, ""
+        connection.save()
+        verb = "update" if before else "create"
+        audit.record(
+            f"connection.{verb}",
+            connection.name,
+            by=by,
+            old=old,
+            new={**new, "secret": "changed"} if secret is not None else new,
+            kind="connection",
+        )
+    return connection
+
+
+@transaction.atomic
+def remove(*, connection: Connection, by: User | None) -> None:
+    """Remove a connection and its secret; its SLOs keep their queries and readings."""
+    rights.check(by, "connection.change")
+    found = Connection.objects.select_for_update().filter(pk=connection.pk).first()
+    if found is None:
+        return
+    old, name = _shown(found), found.name
+    found.delete()
+    audit.record("connection.remove", name, by=by, old=old, kind="connection")
+
+
+def _shown(connection: Connection) -> dict[str, Any]:
+    """What an audit may say of it."""
+    hidden = {"sealed_secret", "last_ok_at", "last_error", "last_error_at", "failures", "retry_at"}
+    values = audit.values_of(connection)
+    return {name: value for name, value in values.items() if name not in hidden}
+
+
+def _sealed(connection: Connection, before: Connection | None, secret: str | None) -> str:
+    if connection.auth == AuthKind.NONE:
+        return ""
+    if secret is None and before and before.sealed_secret:
+        if _origin(before.url) == _origin(connection.url):
+            return before.sealed_secret
+        problem = "The address names another host: enter the secret for it again."
+    elif not secret:
+        problem = "Enter the password or the token."
+    elif len(secret) > LONGEST_SECRET or not secret.isprintable() or not secret.isascii():
+        problem = f"Up to {LONGEST_SECRET:,} ASCII characters, without line breaks."
+    else:
+        return secrets.seal(secret)
+    raise NotValid(problem, hint="It is stored encrypted.", fields={"secret": [problem]})
+
+
+def _address(url: str) -> str:
+    """The address as it is called; raises NotValid unless it is https, or of this machine."""
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    problem = ""
+    if not host or parts.scheme not in ("https", "http"):
+        problem = "An address such as https://prometheus.example.org."
+    elif parts.username or parts.password:
+        problem = "User and password have fields of their own; leave them out of the address."
+    elif parts.query or parts.fragment:
+        problem = "The address ends before ? and #."
+    elif parts.scheme == "http" and not _is_loopback(host):
+        problem = (
+            "It begins with https://. Plain http is for this machine alone (localhost): on a"
+            " network anybody could read the secret and change the numbers."
+        )
+    if problem:
+        raise NotValid(problem, hint="Correct the address.", fields={"url": [problem]})
+    path = parts.path.rstrip("/").removesuffix("/api/v1")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
