@@ -20,6 +20,7 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 @app.on_after_configure.connect
 def add_schedule(sender: Celery, **_: Any) -> None:
     hour, minute = settings.NIGHTLY_AT.split(":")
+    nightly = crontab(hour=hour, minute=minute)
     sender.conf.beat_schedule = {
         # Takes over the jobs of workers that died. Late ones expire: the next is on its way.
         "sweep": {
@@ -27,10 +28,8 @@ def add_schedule(sender: Celery, **_: Any) -> None:
             "schedule": float(settings.SWEEP_SECONDS),
             "options": {"expires": float(settings.SWEEP_SECONDS)},
         },
-        "score-nightly": {
-            "task": "debtreg.tasks.score_nightly",
-            "schedule": crontab(hour=hour, minute=minute),
-        },
+        "score-nightly": {"task": "debtreg.tasks.score_nightly", "schedule": nightly},
+        "forget-keys": {"task": "debtreg.tasks.forget_keys", "schedule": nightly},
     }
 
 

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from debtreg import versions
 
-NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly"}
+NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly", "debtreg.tasks.forget_keys"}
 
 
 @register("jobs")

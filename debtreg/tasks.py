@@ -15,7 +15,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
-from debtreg.actions import imports, jobs, scores, what_if
+from debtreg.actions import imports, jobs, scores, users, what_if
 from debtreg.errors import DebtregError
 from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
 from debtreg.models.job import MAX_ATTEMPTS
@@ -128,3 +128,9 @@ def score_nightly() -> int:
     run = scores.queue_run(by=None)
     enqueue(run)
     return run.pk
+
+
+@shared_task
+def forget_keys() -> int:
+    """Remove the Idempotency-Keys that are over. Returns how many."""
+    return users.forget_keys()

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from debtreg import tasks
 from debtreg.actions import scores
 from debtreg.celery import app
 from debtreg.models import (
     BacklogEntry,
+    IdempotencyKey,
     JobState,
     LedgerImport,
     LedgerSource,
@@ -21,7 +23,7 @@ from debtreg.models import (
 )
 from debtreg.models.job import MAX_ATTEMPTS
 from tests import portfolio
-from tests.factories import ScoringRunFactory
+from tests.factories import ScoringRunFactory, UserFactory
 from tests.processes import until
 
 LONG_AGO = timezone.now() - timedelta(days=1)
@@ -102,6 +104,19 @@ def test_the_sweeper_gives_up_what_has_killed_its_workers_too_often(transactiona
     rows[1].refresh_from_db()
     assert rows[1].state == "failed"
     assert "5 times" in rows[1].error
+
+
+def test_keys_that_are_over_are_removed_every_night(transactional_db):
+    for hours in (23, 25, 1000):
+        IdempotencyKey.objects.create(
+            user=UserFactory(),
+            key=f"{hours} h old",
+            created_at=timezone.now() - timedelta(hours=hours),
+        )
+    entry = app.conf.beat_schedule["forget-keys"]
+    assert entry["schedule"] == app.conf.beat_schedule["score-nightly"]["schedule"]
+    assert import_string(entry["task"])() == 2
+    assert IdempotencyKey.objects.get().key == "23 h old"
 
 
 def test_the_nightly_run_is_the_one_that_waits_already(transactional_db, sent):

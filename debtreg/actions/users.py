@@ -1,4 +1,4 @@
-"""Tokens of users."""
+"""Tokens of users, and the keys of their requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from debtreg.actions import audit
 from debtreg.actions.debt import NotValid
 from debtreg.errors import NotAllowed, NotFound
-from debtreg.models import ApiToken, User
+from debtreg.models import ApiToken, IdempotencyKey, User
 
 
 @transaction.atomic
@@ -51,3 +51,11 @@ def revoke_token(*, token_id: int, by: User | None) -> ApiToken:
         token.save(update_fields=["revoked_at"])
         audit.record("token.revoke", token, by=by)
     return token
+
+
+def forget_keys() -> int:
+    """Remove the answers to POSTs with an Idempotency-Key that is over; returns how many.
+
+    Also of those who never send a key again. What is kept to be repeated is no news to audit.
+    """
+    return IdempotencyKey.objects.expired().delete()[0]

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import timedelta
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
-from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -23,7 +21,6 @@ from debtreg.errors import Conflict
 from debtreg.models import IdempotencyKey, User
 
 HEADER = "Idempotency-Key"
-KEPT_FOR = timedelta(hours=24)
 LONGEST = 200
 _KEPT_HEADERS = ("Location", "ETag")
 
@@ -54,7 +51,7 @@ def claim(request: Request, user: User) -> IdempotencyKey:
     if not (1 <= len(key) <= LONGEST and key.isprintable()):
         raise exceptions.ValidationError({HEADER: f"1 to {LONGEST} printable characters."})
     mine = IdempotencyKey.objects.filter(user=user)
-    mine.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
+    mine.expired().delete()
     digest = _digest(request)
     try:
         with transaction.atomic():

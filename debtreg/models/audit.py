@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import timedelta
+from typing import ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
@@ -40,8 +41,15 @@ class AuditEntry(models.Model):
         return f"{self.action} {self.object_key}"
 
 
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def expired(self) -> Self:
+        return self.filter(created_at__lt=timezone.now() - IdempotencyKey.KEPT_FOR)
+
+
 class IdempotencyKey(models.Model):
-    """The first answer to a POST that carried an Idempotency-Key."""
+    """The first answer to a POST that carried an Idempotency-Key; kept for a day."""
+
+    KEPT_FOR = timedelta(hours=24)
 
     user = models.ForeignKey("User", on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=200)
@@ -51,6 +59,8 @@ class IdempotencyKey(models.Model):
     headers = models.JSONField(default=dict)
     body = models.BinaryField(default=b"")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = IdempotencyKeyQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
