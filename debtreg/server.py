@@ -1,8 +1,10 @@
 """How gunicorn serves: `gunicorn -c python:debtreg.server debtreg.wsgi`."""
 
+import json
 import logging
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "debtreg.settings")
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
+from gunicorn import util
 from gunicorn.glogging import Logger
 
 from debtreg import logs
@@ -23,7 +26,7 @@ if settings.STATIC_ROOT:
     env.check(
         "STATIC_ROOT",
         settings.STATIC_ROOT,
-        lambda: "debtreg/app.css" in staticfiles_storage.hashed_files,
+        lambda: staticfiles_storage.url("debtreg/app.css"),
         "the folder that `manage.py collectstatic` has filled",
     )
     env.stop_if_wrong()
@@ -47,6 +50,19 @@ class JsonLogger(Logger):
             log.propagate = True
             log.setLevel(logging.NOTSET)
 
+
+def answer_refused(client: socket.socket, status: int, reason: str, message: str) -> None:
+    """What gunicorn refuses before it is a request has the shape of all other errors."""
+    from debtreg.api import errors  # needs the application, which is loaded when a worker answers
+
+    hint = "" if status in (414, 431, 500) else "Look at its first line and its headers."
+    data = json.dumps(errors.body(status, f"{message or reason}.", hint=hint))
+    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    util.write_nonblock(client, f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
+
+
+# There is no setting for it; gunicorn's workers look it up here.
+util.write_error = answer_refused
 
 bind = f"{settings.LISTEN}:{settings.PORT}"
 worker_class = "gthread"

@@ -1,5 +1,6 @@
 """Processes that are kept running, and `manage.py run` and `demo` with real ones."""
 
+import http.client
 import json
 import os
 import signal
@@ -258,6 +259,31 @@ def test_each_part_logs_json_from_its_first_line(running, name, event):
     needed = {"timestamp", "level", "service_name", "event", "trace_id", "span_id", "request_id"}
     assert [needed - line.keys() for line in lines] == [set()] * len(lines)
     assert {line["service_name"] for line in lines} == {f"debtreg-{name}"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code", "said"),
+    [
+        (f"GET /api/v1/debts/?q={'x' * 9000} HTTP/1.1\r\n\r\n", 414, "uri_too_long", "large"),
+        (f"GET / HTTP/1.1\r\nA: {'x' * 9000}\r\n\r\n", 431, "headers_too_large", "headers"),
+        ('GET / HTTP/1.1\r\nB"ad: <i>x</i>\r\n\r\n', 400, "invalid", 'B"ad'),
+        ("nonsense\r\n\r\n", 400, "invalid", "nonsense"),
+    ],
+    ids=["long address", "long header", "wrong header", "no request"],
+)
+def test_what_is_no_request_is_refused_in_the_shape_of_all_errors(
+    running, request_, status, code, said
+):
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as caller:
+        caller.sendall(request_.encode())
+        answer = http.client.HTTPResponse(caller)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+    assert body.keys() == {"code", "message", "hint", "fields"}
+    assert (body["code"], body["fields"]) == (code, {})
+    assert said in body["message"]
+    assert body["hint"]
 
 
 def test_a_worker_that_is_killed_is_replaced(running):

@@ -33,7 +33,9 @@ _CODES = {
     409: ("conflict", "Read what there is now, then decide again."),
     412: ("precondition_failed", "Read it again and repeat your change on what it is now."),
     413: ("too_large", "Send it in smaller parts."),
+    414: ("uri_too_long", "Ask for less at a time, or send what is long in the body."),
     415: ("unsupported_media_type", "Send application/json; uploads are multipart/form-data."),
+    431: ("headers_too_large", "Send fewer headers and cookies, or shorter ones."),
     500: ("server_error", "This is our mistake. The log has it under the request's traceparent."),
     503: ("unavailable", "Send the request again in a few seconds."),
 }
