@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import scoring
-from debtreg import frames, sensitivity
+from debtreg import frames, measured, sensitivity
 from debtreg.models import (
     FACTORS,
     PRICE_UNITS,
@@ -58,6 +58,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     scores, detail = frames.score_frames(items, impacts, catalog)
     score, item = scores.iloc[0], items.iloc[0]
     parts = [_impact(row) for row in detail.to_dict("records")]
+    _name_readings(parts, detail)
     rests_on = sensitivity.describe(items, scores, detail, catalog)
     scenarios = _scenarios(int(item["item_id"]), catalog)
     _name_inputs(rests_on, parts, scenarios)
@@ -158,6 +159,24 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
         "grade": scoring.GRADES[int(row["grade"])],
         "formula": formula,
     }
+
+
+def _name_readings(parts: list[dict[str, Any]], detail: pd.DataFrame) -> None:
+    """Say of each impact which readings its measured factors come from, in place."""
+    slos = detail["slo_id"].tolist()
+    takes = [
+        any(factor["source"] == "measured" for factor in part["factors"].values()) for part in parts
+    ]
+    named = {slo for slo, takes_some in zip(slos, takes, strict=True) if takes_some}
+    sources = measured.sources(named) if named else {}
+    for part, slo, takes_some in zip(parts, slos, takes, strict=True):
+        source = sources.get(slo) if takes_some else None
+        part["measured"] = source and {
+            "slo": source.name,
+            "first_day": source.first,
+            "last_day": source.last,
+            "age_days": source.age_days,
+        }
 
 
 def _result(row: dict[Any, Any], factors: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 import scoring
-from debtreg import bulk, coupling, versions
+from debtreg import bulk, coupling, measured, versions
 from debtreg.errors import DebtregError
 from debtreg.models import (
     DAY_RATE,
@@ -61,7 +61,7 @@ NO_KEY = -1
 
 @dataclass(frozen=True)
 class Catalog:
-    """The small tables, read once per run: services, teams, prices, guarantees, the policy."""
+    """The small tables, read once per run: services, teams, prices, promises, the policy."""
 
     service_ids: np.ndarray[Any, Any]
     requests: np.ndarray[Any, Any]
@@ -75,10 +75,13 @@ class Catalog:
     prices: pd.DataFrame
     policy: scoring.Policy
     coupled: coupling.Coupled
+    measured: measured.Measured
 
     @classmethod
-    def read(cls, items: Sequence[int] | None = None) -> Catalog:
+    def read(cls, items: Sequence[int] | None = None, slos: Collection[int] = ()) -> Catalog:
         """With the policy in force, and the failure scenarios of these items (None: all).
+
+        slos : to which an impact points that is not stored yet
 
         Raises versions.NoPolicy.
         """
@@ -109,6 +112,7 @@ class Catalog:
             prices=_price_frame(prices),
             policy=versions.in_force(),
             coupled=coupling.read(items=items),
+            measured=measured.read(slos),
         )
 
     def service_hashes(self) -> np.ndarray[Any, Any]:
@@ -226,6 +230,8 @@ def _impact_columns() -> dict[str, tuple[str, Kind]]:
         },
         "effectiveness": ("i.effectiveness", "float"),
         "guarantee_id": ("i.guarantee_id", "int"),
+        "slo_id": ("i.slo_id", "int"),
+        "slo_part": ("i.slo_part", "float"),
         "foreign": ("i.currency <> ''", "flag"),
         "grade": ("i.grade", Grade.values),
     }
@@ -384,9 +390,27 @@ def complete(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> No
     )
     impacts["guarantee_weight"] = weight
     impacts["foreign"] = impacts["foreign"].astype(bool)
+    _measure(impacts, catalog)
     for frame, names in ((items, ("confidence",)), (impacts, ("kind", "grade"))):
         for name in names:
             frame[name] = frame[name].astype("int8")
+
+
+def _measure(impacts: pd.DataFrame, catalog: Catalog) -> None:
+    """Add, in place, what SLOs have measured; what rests on it is as good as measured."""
+    names = ("measured_frequency", "measured_share", "measured_magnitude")
+    pointing = impacts["slo_id"].to_numpy() != NO_KEY
+    if not pointing.any():
+        return
+    slos = catalog.measured.slos
+    found = scoring.add_measured(impacts[pointing].astype({"kind": "int8"}), slos)
+    for name in names:
+        column = np.full(len(impacts), np.nan)
+        column[pointing] = found[name]
+        impacts[name] = column
+    takes = pointing & impacts[names[1]].notna().to_numpy()
+    takes &= impacts[points("share")].isna().all(axis=1).to_numpy()
+    impacts.loc[takes, "grade"] = Grade.values.index(Grade.MEASURED)
 
 
 def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.DataFrame:
@@ -423,6 +447,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             **{name: _rounded(found[name]) for name in _RATIOS},
             "budget_share": _rounded(_budget_shares(items, detail, catalog)),
             "gate_loss": coupled["gate_loss"].to_numpy(),
+            "burning": _burning(items, detail, catalog),
             "promotes": found["promotes"],
             "unpriced_impacts": np.minimum(found["unpriced_impacts"], 32_767),
             "policy_version": catalog.policy.version,
@@ -508,12 +533,35 @@ def add_confidence(frame: pd.DataFrame) -> None:
     frame.loc[left_out, list(_UNCERTAIN)] = known.reindex(wanted).to_numpy()
 
 
+# In a column of promises the keys of SLOs begin above all those of guarantees.
+_SLO_KEYS = 2**40
+
+
 def _budget_shares(
     items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog
 ) -> np.ndarray[Any, Any]:
-    tied = detail[detail["guarantee_id"].to_numpy() != NO_KEY]
-    shares: np.ndarray[Any, Any] = scoring.budget_shares(items, tied, catalog.guarantees)
+    """Of the SLO that an impact points to, else of its guarantee."""
+    of_slo = detail["slo_id"].to_numpy() != NO_KEY
+    tied = detail[of_slo | (detail["guarantee_id"].to_numpy() != NO_KEY)]
+    slo = tied["slo_id"]
+    promised = tied.assign(guarantee_id=tied["guarantee_id"].mask(slo != NO_KEY, slo + _SLO_KEYS))
+    slos = catalog.measured.slos
+    as_guarantees = slos.assign(guarantee_id=slos["slo_id"] + _SLO_KEYS)
+    names = list(scoring.GUARANTEE_COLUMNS)
+    guarantees = pd.concat([catalog.guarantees, as_guarantees[names]], ignore_index=True)
+    shares: np.ndarray[Any, Any] = scoring.budget_shares(items, promised, guarantees)
     return shares
+
+
+def _burning(items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog) -> np.ndarray[Any, Any]:
+    """Which items threaten a promise whose error budget burns."""
+    found = catalog.measured
+    burning = np.zeros(len(items), dtype=bool)
+    if len(found.burning):
+        rows = detail["slo_id"].isin(found.burning)
+        rows |= detail["guarantee_id"].isin(found.burning_guarantees)
+        burning[detail.loc[rows, "item_row"].to_numpy()] = True
+    return burning
 
 
 def too_large(items: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -614,7 +662,9 @@ def add_priority(
     if portfolio_cost is None:
         portfolio_cost = float(np.nansum(frame["annual_cost"]))
     found = scoring.add_priority(
-        frame[["annual_cost", "budget_share", "gate_loss"]], portfolio_cost, catalog.policy
+        frame[["annual_cost", "budget_share", "gate_loss", "burning"]],
+        portfolio_cost,
+        catalog.policy,
     )
     for name, words in (("priority", PRIORITIES), ("priority_reason", scoring.PRIORITY_REASONS)):
         frame[name] = np.array(words, dtype=object)[found[name].to_numpy()]
@@ -714,7 +764,8 @@ def write_history(staged: str, cause: str | None = None) -> None:
         for name in ("state", "roi", "annual_cost", "repair_cost", "budget_share")
     )
     with connection.cursor() as cursor:
-        # Why: the first of these that is true. What is left is the catalog: traffic.
+        # Why: the first of these that is true. What is left is traffic: as an SLO has measured
+        # it, or as the catalog says.
         cursor.execute(
             f"""
             INSERT INTO debtreg_scorechange (item_id, run_id, at, cause, policy_version,
@@ -728,7 +779,11 @@ def write_history(staged: str, cause: str | None = None) -> None:
                      WHEN n.scenario_cost IS DISTINCT FROM o.scenario_cost THEN 'scenario'
                      WHEN n.weighted_benefit <> o.weighted_benefit AND n.benefit = o.benefit
                          THEN 'weight'
-                     WHEN {same} THEN 'portfolio'
+                     WHEN {same} THEN
+                         CASE WHEN (n.priority_reason = 'burn') <> (o.priority_reason = 'burn')
+                              THEN 'burn' ELSE 'portfolio' END
+                     WHEN EXISTS (SELECT 1 FROM {IMPACTS} i
+                         WHERE i.item_id = n.item_id AND i.slo_id IS NOT NULL) THEN 'measured'
                      ELSE 'catalog' END,
                 n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
                 o.repair_cost, n.repair_cost, o.priority, n.priority
@@ -808,6 +863,8 @@ def of_input(
                 1 if impact.get("effectiveness") is None else impact["effectiveness"]
             ),
             "guarantee_id": impact["guarantee"].pk if impact.get("guarantee") else NO_KEY,
+            "slo_id": impact["slo"].pk if impact.get("slo") else NO_KEY,
+            "slo_part": _number(1 if impact.get("slo_part") is None else impact["slo_part"]),
             "foreign": bool(impact.get("currency")),
             "grade": Grade.values.index(impact.get("grade") or Grade.ESTIMATED),
         }

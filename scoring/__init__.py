@@ -47,6 +47,8 @@ from .columns import (
     ROLES,
     SCENARIO_COLUMNS,
     SHARE_COLUMNS,
+    SLO_COLUMNS,
+    SLO_KINDS,
     SOURCES,
     SPELL_COLUMNS,
     STATES,
@@ -57,6 +59,7 @@ from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
 from .explanation import guessed_shares, sensitivities
 from .inversion import calculate_breaker, calculate_inversion
+from .measured import MEASURES, add_measured
 from .outcomes import (
     DAYS_A_YEAR,
     FEW_CASES,
@@ -99,6 +102,7 @@ __all__ = [
     "ITERATION_COLUMNS",
     "KINDS",
     "LEAST_DAYS",
+    "MEASURES",
     "MEMBER_COLUMNS",
     "NO_SERVICE",
     "PLACES",
@@ -115,6 +119,8 @@ __all__ = [
     "SCENARIO_COLUMNS",
     "SCORE_COLUMNS",
     "SHARE_COLUMNS",
+    "SLO_COLUMNS",
+    "SLO_KINDS",
     "SOURCES",
     "SPELL_COLUMNS",
     "STATES",
@@ -130,6 +136,7 @@ __all__ = [
     "Target",
     "add_benefit",
     "add_cost",
+    "add_measured",
     "add_priority",
     "add_repair_cost",
     "add_roi",

@@ -19,8 +19,9 @@ GRADES = ("measured", "inferred", "estimated", "default")
 CONFIDENCES = ("", "high", "medium", "low")
 STATES = ("priced", "unpriced", "needs_estimate")
 # Where a factor of an impact comes from: typed in, the service's or the installation's catalog,
-# fixed to 1 by the kind of impact, or nowhere.
-SOURCES = ("given", "service", "installation", "fixed", "unknown")
+# fixed to 1 by the kind of impact, measured by an SLO, or nowhere.
+SOURCES = ("given", "service", "installation", "fixed", "unknown", "measured")
+SLO_KINDS = ("availability", "latency", "error_ratio")
 
 # What a debt is to a failure scenario: all gates must be open, one open alternative per group is
 # enough, each amplifier adds its chance.
@@ -110,7 +111,15 @@ _ALL = [
     _column("entered", "in the backlog already", 0, 1, dtype="bool", default=False),
     _column("started", "someone works on it", 0, 1, dtype="bool", default=False),
     _column("needs_id", "key of the item that comes first", 0, _ID, dtype="int64", default=0),
+    # SLOs, as they have been measured
+    _column("slo_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
+    _column("slo_kind", "code into SLO_KINDS", 0, len(SLO_KINDS) - 1, dtype="int8", default=0),
+    _column("slo_part", "ratio of the bad events that the debt causes", 0, 1, default=1.0),
+    _column("error_ratio", "ratio of bad events", 0, 1),
     # priority
+    _column(
+        "burning", "an error budget that it threatens burns", 0, 1, dtype="bool", default=False
+    ),
     _column("guarantee_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
     _column("objective", "ratio of good events or minutes that is promised", 0, 1),
     _column("budget_share", "ratio", 0, 1e6),
@@ -196,6 +205,7 @@ CANDIDATE_COLUMNS = (
 ENTRY_COLUMNS = ("item_id", "team_id", "benefit", "days", "pinned", "iteration_id")
 ITERATION_COLUMNS = ("iteration_id", "team_id", "order", "half_days_left")
 GUARANTEE_COLUMNS = ("guarantee_id", "objective", "requests_per_year")
+SLO_COLUMNS = ("slo_id", "slo_kind", "objective", "requests_per_year", "error_ratio")
 PREREQUISITE_COLUMNS = ("item_id", "needs_id")
 READING_COLUMNS = ("outcome_id", "impact", "after", "period_days", "amount", "measured")
 PREDICTION_COLUMNS = ("outcome_id", "impact", "benefit")

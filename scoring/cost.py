@@ -35,27 +35,28 @@ FIXED_FACTORS = {
 _IS_FIXED = np.array([[factor in FIXED_FACTORS[kind] for factor in FACTORS] for kind in KINDS])
 _LATENCY = KINDS.index("latency")
 _STATED = KINDS.index("stated")
-_GIVEN, _SERVICE, _INSTALLATION, _FIXED, _UNKNOWN = range(len(SOURCES))
+_GIVEN, _SERVICE, _INSTALLATION, _FIXED, _UNKNOWN, _MEASURED = range(len(SOURCES))
 
 
 def fill_defaults(impacts: pd.DataFrame, items: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     """Fill the factors that an impact leaves out and that the catalog or its kind knows.
 
-    Where all three points of a factor are NaN: a factor that the kind fixes becomes 1; the
-    frequency of `latency` becomes the service's requests a year; a unit price becomes the
+    Where all three points of a factor are NaN: a factor that the kind fixes becomes 1; one that
+    an SLO has measured becomes that (see add_measured); else the frequency of `latency` becomes
+    the service's requests a year; a unit price becomes the
     service's, else the installation's (service_id -1). A `stated` amount never has a default.
     What stays NaN is unknown and makes the impact unpriced. A factor that is there is kept.
 
     Parameters
     ----------
-    impacts : one row per impact, IMPACT_COLUMNS
+    impacts : one row per impact, IMPACT_COLUMNS, and what add_measured adds, if it was asked
     items : one row per item, at least item_id, service_id, requests_per_year
     prices : one row per service and kind, PRICE_COLUMNS
 
     Returns
     -------
     The impacts, filled, with `item_row` (position of the item in `items`) and, as codes into
-    SOURCES, `frequency_source` and `unit_price_source`.
+    SOURCES, `frequency_source`, `share_source` and `unit_price_source`.
 
     Raises
     ------
@@ -95,6 +96,11 @@ def fill_defaults(impacts: pd.DataFrame, items: pd.DataFrame, prices: pd.DataFra
             elif factor == "unit_price":
                 service = items["service_id"].to_numpy()[item_row[rows]]
                 values, sources = _prices_for(prices, service, kinds)
+            if f"measured_{factor}" in impacts:
+                measured = impacts[f"measured_{factor}"].to_numpy()[rows]
+                known = ~np.isnan(measured)
+                values[known] = measured[known, None]
+                sources[known] = _MEASURED
             fixed = _IS_FIXED[kinds, number]
             values[fixed] = 1.0
             sources[fixed] = _FIXED
@@ -103,7 +109,7 @@ def fill_defaults(impacts: pd.DataFrame, items: pd.DataFrame, prices: pd.DataFra
                 filled = column.astype(np.float64)
                 filled[rows] = filling
                 new[f"{factor}_{point}"] = filled
-        if factor in ("frequency", "unit_price"):
+        if factor != "magnitude":
             new[f"{factor}_source"] = source
     return impacts.assign(**new)
 

@@ -17,6 +17,7 @@ PRIORITY_REASONS = (
     "priced",  # P2
     "unpriced",  # P3
     "negligible",  # P3: it costs next to nothing
+    "burn",  # one higher than it would be: an error budget that it threatens burns
 )
 MINUTES_PER_YEAR = 365 * 24 * 60
 # Without a budget any bad event is too much. A number says so where infinity could not be stored.
@@ -107,8 +108,9 @@ def add_priority(items: pd.DataFrame, portfolio_cost: float, policy: Policy) -> 
     Parameters
     ----------
     items : with annual_cost (currency / year, NaN if unpriced), budget_share (ratio, NaN if
-        unknown; see budget_shares) and gate_loss (currency / year, NaN for no gate; see
-        gate_losses)
+        unknown; see budget_shares), gate_loss (currency / year, NaN for no gate; see
+        gate_losses) and burning (an error budget that it threatens has lost a week's worth
+        within three days)
     portfolio_cost : annual cost of all open items together, currency / year
     policy : gives the thresholds
 
@@ -119,7 +121,8 @@ def add_priority(items: pd.DataFrame, portfolio_cost: float, policy: Policy) -> 
             P0, a gate of a scenario that loses p0_scenario_share of the portfolio's cost or
             more, or a budget_share above p0_budget_share;
             P1, a budget_share above p1_budget_share, or p1_cost_share of the portfolio's cost or
-            more; P2, priced, but less; P3, unpriced, or less than negligible_share
+            more; P2, priced, but less; P3, unpriced, or less than negligible_share.
+            One that is burning is one higher, up to P0.
         priority_reason : code into PRIORITY_REASONS
 
     Examples
@@ -128,11 +131,12 @@ def add_priority(items: pd.DataFrame, portfolio_cost: float, policy: Policy) -> 
     >>> nan = float("nan")
     >>> items = pd.DataFrame({"annual_cost": [nan, 10.0, 500.0, 0.001, 10.0, nan],
     ...                       "budget_share": [nan, 0.3, nan, nan, 0.1, nan],
-    ...                       "gate_loss": [50.0, nan, nan, nan, nan, nan]})
+    ...                       "gate_loss": [50.0, nan, nan, nan, nan, nan],
+    ...                       "burning": [False, False, False, False, True, False]})
     >>> add_priority(items, 1000.0, Policy.from_payload(DEFAULT_PAYLOAD))["priority"].tolist()
-    [0, 0, 1, 3, 2, 3]
+    [0, 0, 1, 3, 1, 3]
     """
-    check_columns(items, "annual_cost", "budget_share", "gate_loss")
+    check_columns(items, "annual_cost", "budget_share", "gate_loss", "burning")
     limits = policy.priority
     cost = items["annual_cost"].to_numpy()
     # A quarter is not more than a quarter, nor 2 % less than 2 %, whatever rounding made of it.
@@ -149,7 +153,10 @@ def add_priority(items: pd.DataFrame, portfolio_cost: float, policy: Policy) -> 
     ]
     masks = [mask for mask, _, _ in choices]
     codes = [PRIORITY_REASONS.index(reason) for _, _, reason in choices]
+    number = np.select(masks, [number for _, number, _ in choices], 2)
+    reason = np.select(masks, codes, PRIORITY_REASONS.index("priced"))
+    raised = items["burning"].to_numpy() & (number > 0)
     return items.assign(
-        priority=np.select(masks, [number for _, number, _ in choices], 2).astype(np.int8),
-        priority_reason=np.select(masks, codes, PRIORITY_REASONS.index("priced")).astype(np.int8),
+        priority=(number - raised).astype(np.int8),
+        priority_reason=np.where(raised, PRIORITY_REASONS.index("burn"), reason).astype(np.int8),
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from debtreg.models import (
+    EVENT,
     BacklogEntry,
     Contract,
     DebtImpact,
@@ -27,6 +28,7 @@ from debtreg.models import (
     OutcomeReading,
     PolicyActivation,
     Price,
+    ReadingDay,
     Role,
     ScenarioMember,
     ScoringPolicy,
@@ -102,6 +104,21 @@ class MaintenanceFactory(DjangoModelFactory):
 
     class Meta:
         model = Maintenance
+
+
+def measured_days(slo: Slo, *, days: int, total: int, bad: int) -> None:
+    """So many whole days up to yesterday, each with `total` events of which `bad` were bad."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    ReadingDay.objects.bulk_create(
+        ReadingDay(
+            slo=slo,
+            at=today - timedelta(days=number),
+            good=(total - bad) * EVENT,
+            total=total * EVENT,
+            seconds=86_400,
+        )
+        for number in range(1, days + 1)
+    )
 
 
 class DebtItemFactory(DjangoModelFactory):

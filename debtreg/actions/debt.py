@@ -26,6 +26,7 @@ from debtreg.models import (
     ImpactKind,
     Prerequisite,
     Service,
+    Slo,
     Team,
     User,
 )
@@ -202,8 +203,11 @@ def _replace_impacts(item: DebtItem, impacts: Sequence[Mapping[str, Any]]) -> No
     DebtImpact.objects.bulk_create(rows)
 
 
+_OTHERS = ("effectiveness", "guarantee_id", "slo_id", "slo_part")
+
+
 def _numbers_of(impact: DebtImpact) -> tuple[Any, ...]:
-    names = ("kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade")
+    names = ("kind", *IMPACT_POINTS, *_OTHERS, "currency", "grade")
     return tuple(getattr(impact, name) for name in names)
 
 
@@ -369,11 +373,12 @@ _DATES = {
     for field in DebtItem._meta.concrete_fields
     if field.get_internal_type() == "DateField"
 }
-_KEYS = {"service_id", "team_id", "guarantee_id"}
+_KEYS = {"service_id", "team_id", "guarantee_id", "slo_id"}
 # What decides on an item's place in the backlog.
 _DECIDED = ("status", "team_id", "pinned", "veto_reason", "veto_until", "accept_until")
 _IMPACT_DEFAULTS: dict[str, Any] = {
     "effectiveness": 1.0,
+    "slo_part": 1.0,
     "currency": "",
     "grade": "estimated",
     "note": "",
@@ -456,6 +461,7 @@ def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
         (items, "service_id", Service),
         (items, "team_id", Team),
         (impacts, "guarantee_id", Guarantee),
+        (impacts, "slo_id", Slo),
     ):
         if column in frame:
             wanted = {int(key) for key in frame[column].dropna().unique()}
@@ -581,7 +587,7 @@ def _drop_impacts(pks: Sequence[int], kinds: Sequence[str]) -> None:
 def _insert_impacts(impacts: pd.DataFrame, pk_of_row: np.ndarray[Any, Any]) -> None:
     if impacts.empty:
         return
-    names = ["kind", *IMPACT_POINTS, "effectiveness", "guarantee_id", "currency", "grade", "note"]
+    names = ["kind", *IMPACT_POINTS, *_OTHERS, "currency", "grade", "note"]
     today = timezone.localdate()
     stated_on = today if bulk.is_postgres() else bulk.stamp(today)
     columns = [

@@ -229,7 +229,8 @@ def _portfolio_cost() -> float | None:
 def preview(*, fields: Mapping[str, Any], impacts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Score what is typed so far, saving nothing: the `score` fields, and `impacts` in detail."""
     items, rows = frames.of_input(fields, impacts)
-    return formulas.describe(items, rows, frames.Catalog.read([fields.get("pk") or 0]))
+    slos = [impact["slo"].pk for impact in impacts if impact.get("slo")]
+    return formulas.describe(items, rows, frames.Catalog.read([fields.get("pk") or 0], slos))
 
 
 def explain(*, pk: int) -> dict[str, Any]:

@@ -197,7 +197,8 @@ def _by_slug(
 ) -> list[Any]:
     """Keys of the rows that slugs name, in one query."""
     slugs = {cell for cell in cells if isinstance(cell, str)}
-    keys = dict(reader.rows.filter(slug__in=slugs).values_list("slug", "pk"))
+    named = reader.rows.filter(**{f"{reader.slug_field}__in": slugs})
+    keys = dict(named.values_list(reader.slug_field, "pk"))
 
     def read(cell: Any) -> int | None:
         if cell is None and reader.allow_null:

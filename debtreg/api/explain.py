@@ -15,9 +15,19 @@ class FactorSerializer(serializers.Serializer):
     mean = PlainField(help_text="(low + 4 likely + high) / 6: what counts.")
     unit = serializers.CharField()
     source = serializers.ChoiceField(  # type: ignore[assignment]
-        choices=["given", "service", "installation", "fixed", "unknown"],
-        help_text="Given with the item, taken from the catalog, fixed by the kind, or unknown.",
+        choices=["given", "service", "installation", "fixed", "unknown", "measured"],
+        help_text="Given with the item, taken from the catalog, fixed by the kind, unknown, or "
+        "measured by an SLO.",
     )
+
+
+class MeasuredSerializer(serializers.Serializer):
+    """Whose readings the measured factors come from."""
+
+    slo = serializers.CharField(help_text="Its name.")
+    first_day = serializers.DateField(help_text="Of the readings.")
+    last_day = serializers.DateField(help_text="Of the readings, which are no younger.")
+    age_days = serializers.IntegerField(help_text="Days since then.")
 
 
 class ImpactPartSerializer(serializers.Serializer):
@@ -35,6 +45,9 @@ class ImpactPartSerializer(serializers.Serializer):
     weighted_benefit = MoneyField(help_text="Money per year.")
     grade = serializers.ChoiceField(choices=Grade.choices)
     stated_on = serializers.DateField(help_text="Since when its numbers are these.")
+    measured = MeasuredSerializer(
+        allow_null=True, help_text="Null where no SLO has measured any of its factors."
+    )
     note = serializers.CharField()
     formula = serializers.CharField()
 

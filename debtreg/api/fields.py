@@ -145,20 +145,20 @@ class Key(serializers.Field):
 
 
 class Slug(serializers.SlugRelatedField):
-    """A team or a service by its slug."""
+    """A team or a service by its slug, or what else has a name for machines (slug_field)."""
 
     default_error_messages = {
         "does_not_exist": "There is no such {slug_name}.",
         "invalid": "A slug, as text.",
     }
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(slug_field="slug", **options)
+    def __init__(self, *, slug_field: str = "slug", **options: Any) -> None:
+        super().__init__(slug_field=slug_field, **options)
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid")
-        found = self.rows.filter(slug=data).first()
+        found = self.rows.filter(**{self.slug_field: data}).first()
         if found is None:
             self.fail("does_not_exist", slug_name=self.rows.model._meta.model_name)
         return found

@@ -9,8 +9,8 @@ from django.conf import settings
 from rest_framework import serializers
 
 from debtreg.api.base import StrictSerializer
-from debtreg.api.fields import Estimate, Number, Text, read_points
-from debtreg.models import EffortUnit, Grade, ImpactKind
+from debtreg.api.fields import Estimate, Number, Slug, Text, read_points
+from debtreg.models import EffortUnit, Grade, ImpactKind, Slo
 from debtreg.models.price import AMOUNT_LIMIT
 
 MOST_IMPACTS = 100
@@ -71,6 +71,19 @@ class ImpactSerializer(StrictSerializer):
         min_value=1,
         max_value=2**63 - 1,
         help_text="`id` of the contract's guarantee that it endangers.",
+    )
+    slo = Slug(
+        queryset=Slo.objects.all(),
+        slug_field="name",
+        required=False,
+        allow_null=True,
+        help_text="Name of the SLO that it endangers. It measures the frequency and the share, "
+        "where these are left out.",
+    )
+    slo_part = Number(
+        high=1,
+        required=False,
+        help_text="Which part of the SLO's bad events the debt causes, 0 to 1. By default 1.",
     )
     grade = serializers.ChoiceField(
         choices=Grade.choices, required=False, help_text="Where the numbers come from."

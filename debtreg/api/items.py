@@ -205,7 +205,7 @@ def load(pks: Sequence[int]) -> list[DebtItem]:
     """These items in this order, with all that an answer shows, in five queries."""
     items = (
         DebtItem.objects.select_related("service", "team", "author", "score")
-        .prefetch_related("impacts", "needs_links")
+        .prefetch_related("impacts__slo", "needs_links")
         .in_bulk(pks)
     )
     ranked = Score.objects.filter(pk__in=pks, is_open=True).with_rank()

@@ -34,6 +34,8 @@ _IMPACT: dict[str, Any] = {
     **dict.fromkeys(IMPACT_POINTS),
     "effectiveness": 1.0,
     "guarantee_id": None,
+    "slo_id": None,
+    "slo_part": 1.0,
     "currency": "",
     "grade": Grade.ESTIMATED,
     "note": "",

@@ -232,6 +232,19 @@ class DebtImpact(models.Model):
     guarantee = models.ForeignKey(
         "Guarantee", on_delete=models.SET_NULL, null=True, blank=True, related_name="impacts"
     )
+    slo = models.ForeignKey(
+        "Slo",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="impacts",
+        help_text="Measures the frequency and the share that are left empty.",
+    )
+    slo_part = models.FloatField(
+        default=1,
+        db_default=1,
+        help_text="Which part of the SLO's bad events the debt causes, 0 to 1.",
+    )
     grade = models.CharField(max_length=9, choices=Grade, default=Grade.ESTIMATED)
     note = models.CharField(max_length=300, blank=True)
     stated_on = models.DateField(
@@ -273,6 +286,11 @@ class DebtImpact(models.Model):
                 name="debtimpact_effectiveness_in_range",
                 condition=Q(effectiveness__gte=0, effectiveness__lte=1),
                 violation_error_message="Effectiveness lies between 0 and 1.",
+            ),
+            models.CheckConstraint(
+                name="debtimpact_slo_part_in_range",
+                condition=Q(slo_part__gte=0, slo_part__lte=1),
+                violation_error_message="A part of an SLO's bad events lies between 0 and 1.",
             ),
         ]
 

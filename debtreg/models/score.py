@@ -69,6 +69,7 @@ class PriorityReason(models.TextChoices):
     PRICED = "priced", "It is priced, and smaller"
     UNPRICED = "unpriced", "Nobody has said what it costs"
     NEGLIGIBLE = "negligible", "It costs next to nothing"
+    BURN = "burn", "An error budget that it threatens has lost a week's worth within three days"
 
 
 # Where the two states without an ROI stand in the ranking: below every ROI, in this order.
@@ -255,6 +256,8 @@ class Cause(models.TextChoices):
     SCENARIO = "scenario", "A failure scenario was changed"
     POLICY = "policy", "Another policy version"
     PORTFOLIO = "portfolio", "The debts beside it were changed"
+    MEASURED = "measured", "An SLO was measured"
+    BURN = "burn", "An error budget began or ceased to burn"
 
 
 class ScoreChange(models.Model):

@@ -25,7 +25,10 @@ STEPS = [60, 120, 180, 240, 300, 360, 600, 720, 900, 1200, 1800, 3600]
 
 
 class SliKind(models.TextChoices):
-    """What a good event is. In readings all three are the same: good of total."""
+    """What a good event is. In readings all three are the same: good of total.
+
+    The order is that of scoring.SLO_KINDS.
+    """
 
     AVAILABILITY = "availability", "Availability"
     LATENCY = "latency", "Latency"

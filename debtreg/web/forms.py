@@ -30,10 +30,12 @@ from debtreg.models import (
     IterationState,
     Price,
     Service,
+    Slo,
     Team,
     pk_of,
     points,
 )
+from debtreg.numbers import plain
 from debtreg.templatetags import units
 from debtreg.web import words
 from debtreg.web.fields import Amount, DayField, Number, check_order, gathered, spread
@@ -44,7 +46,7 @@ AREA = forms.Textarea(attrs={"rows": 3})
 
 
 class Catalog:
-    """Teams, services and guarantees, read once for all the lists of a page."""
+    """Teams, services, guarantees and SLOs, read once for all the lists of a page."""
 
     @cached_property
     def services(self) -> dict[str, Service]:
@@ -57,6 +59,10 @@ class Catalog:
     @cached_property
     def guarantees(self) -> dict[str, Guarantee]:
         return {str(each.pk): each for each in Guarantee.objects.select_related("contract")}
+
+    @cached_property
+    def slos(self) -> dict[str, Slo]:
+        return {each.name: each for each in Slo.objects.all()}
 
     def service_choices(self, empty: str) -> list[tuple[str, Any]]:
         by_team: dict[str, list[tuple[str, str]]] = {}
@@ -74,6 +80,15 @@ class Catalog:
             *(
                 (pk, f"{each.contract.reference}: {each.metric} {each.target_text}")
                 for pk, each in self.guarantees.items()
+            ),
+        ]
+
+    def slo_choices(self) -> list[tuple[str, str]]:
+        return [
+            ("", _("None")),
+            *(
+                (name, f"{name} · {each.get_kind_display()} {plain(each.objective * 100)} %")
+                for name, each in self.slos.items()
             ),
         ]
 
@@ -239,6 +254,17 @@ class ImpactForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Its weight counts, and its error budget."),
     )
+    slo = forms.ChoiceField(
+        label=gettext_lazy("The SLO that measures it"),
+        required=False,
+        help_text=gettext_lazy("Gives how often and which share, where you leave these empty."),
+    )
+    slo_part = Number(
+        label=gettext_lazy("Its part in the SLO's bad events"),
+        percent=True,
+        max_value=1,
+        help_text=gettext_lazy("100 % unless other debts cause some of them."),
+    )
     currency = forms.RegexField(
         "^[A-Z]{3}$",
         label=gettext_lazy("Another currency"),
@@ -253,6 +279,7 @@ class ImpactForm(forms.Form):
         self.empty_permitted = False
         self.catalog = catalog
         self.fields["guarantee"].choices = catalog.guarantee_choices()  # type: ignore[attr-defined]
+        self.fields["slo"].choices = catalog.slo_choices()  # type: ignore[attr-defined]
         kind = self["kind"].value()
         self.words = words.KINDS.get(kind)
         for name in self.words.factors if self.words else ():
@@ -290,8 +317,10 @@ class ImpactForm(forms.Form):
         """What could be read so far, by the names of DebtImpact."""
         found = {name: value for name, value in self.cleaned_data.items() if name in self.fields}
         found["guarantee"] = self.catalog.guarantees.get(found.get("guarantee") or "")
-        if found.get("effectiveness") is None:
-            found["effectiveness"] = 1.0
+        found["slo"] = self.catalog.slos.get(found.get("slo") or "")
+        for name in ("effectiveness", "slo_part"):
+            if found.get(name) is None:
+                found[name] = 1.0
         if found.get("currency") == settings.CURRENCY:
             found["currency"] = ""
         return found
@@ -303,6 +332,7 @@ class ImpactForm(forms.Form):
             stored = {point: getattr(impact, point) for point in points(name)}
             values |= gathered(stored, name)
         values["guarantee"] = str(impact.guarantee_id or "")
+        values["slo"] = impact.slo.name if impact.slo else ""
         return values
 
 

@@ -89,10 +89,14 @@ def test_without_a_budget_one_bad_request_is_too_much_and_none_is_fine():
         ({"annual_cost": 0.1}, 2, "priced"),
         ({"annual_cost": 0.099}, 3, "negligible"),
         ({}, 3, "unpriced"),
+        ({"burning": True}, 2, "burn"),
+        ({"burning": True, "annual_cost": 1.0}, 1, "burn"),
+        ({"burning": True, "annual_cost": 20.0}, 0, "burn"),
+        ({"burning": True, "gate_loss": 20.0}, 0, "gate"),
     ],
 )
 def test_the_bounds_between_priorities(cells, priority, reason):
-    row = {"annual_cost": NAN, "budget_share": NAN, "gate_loss": NAN, **cells}
+    row = {"annual_cost": NAN, "budget_share": NAN, "gate_loss": NAN, "burning": False, **cells}
     found = add_priority(pd.DataFrame([row]), 1000.0, POLICY)
     assert found["priority"].tolist() == [priority]
     assert PRIORITY_REASONS[found["priority_reason"][0]] == reason
@@ -111,7 +115,7 @@ def test_a_part_of_a_budget_that_is_just_the_bound_is_not_above_it(objective, pa
 
 
 def test_in_a_portfolio_that_costs_nothing_nothing_is_urgent():
-    row = {"annual_cost": 0.0, "budget_share": NAN, "gate_loss": 0.0}
+    row = {"annual_cost": 0.0, "budget_share": NAN, "gate_loss": 0.0, "burning": False}
     assert add_priority(pd.DataFrame([row]), 0.0, POLICY)["priority"].tolist() == [3]
 
 
