@@ -4,6 +4,7 @@ import pytest
 
 from debtreg.models import DebtItem
 from tests.api.conftest import TOIL, is_error
+from tests.factories import SloFactory, measured_days
 
 DEBTS = "/api/v1/debts/"
 SCORE = {
@@ -292,3 +293,37 @@ def test_impacts_name_guarantees(api, log):
         "20000.00",
         "40000.00",
     )
+
+
+def test_impacts_name_the_slo_that_measures_them(api, checkout, log):
+    slo = SloFactory(name="checkout-errors", service=checkout)
+    measured_days(slo, days=10, total=1_000, bad=10)
+
+    found = log(impacts=[{"kind": "errors", "slo": slo.name, "slo_part": "0.5", "unit_price": "2"}])
+
+    (impact,) = found["impacts"]
+    assert (impact["slo"], impact["slo_part"], impact["frequency"]) == (slo.name, "0.5", None)
+    assert found["score"]["annual_cost"] == "3650.00"
+    assert found["score"]["budget_share"] == "5"
+    (part,) = api.get(f"{DEBTS}{found['key']}/explain/").json()["impacts"]
+    assert part["measured"]["slo"] == slo.name
+    assert part["factors"]["frequency"]["source"] == "measured"
+
+
+def test_an_slo_that_is_not_there_is_refused_by_name(api, db):
+    answer = api.post(DEBTS, {"title": "A", "impacts": [{"kind": "errors", "slo": "none"}]})
+
+    is_error(answer, 400, "impacts[0].slo")
+
+
+def test_a_bulk_call_takes_slos_by_name(api, checkout):
+    slo = SloFactory(name="checkout-errors", service=checkout)
+    row = {"external_ref": "a", "title": "A", "service": checkout.slug}
+    row["impacts"] = [{"kind": "errors", "slo": slo.name, "slo_part": 0.25}]
+
+    assert api.post(f"{DEBTS}bulk/", [row]).json()["created"] == 1
+    assert api.post(f"{DEBTS}bulk/", [row]).json()["unchanged"] == 1
+    impact = DebtItem.objects.get().impacts.get()
+    assert (impact.slo, impact.slo_part) == (slo, 0.25)
+    row["impacts"][0]["slo"] = "none"
+    is_error(api.post(f"{DEBTS}bulk/", [row]), 400, "items[0].impacts[0].slo")

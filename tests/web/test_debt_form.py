@@ -9,6 +9,7 @@ from django.test import Client
 
 from debtreg.actions import debt
 from debtreg.models import DebtItem, Role, Score
+from tests.factories import SloFactory, measured_days
 from tests.web.company import Company
 
 EMPTY = {"impacts-TOTAL_FORMS": "0", "impacts-INITIAL_FORMS": "0", "effort_unit": "person_day"}
@@ -228,3 +229,20 @@ def test_needs_are_written_as_keys(engineer: Client, company: Company) -> None:
     assert set(the_new_one().prerequisites.all()) == {company.best, company.unpriced}
     page = engineer.get(f"/debts/{company.best.key}/").text
     assert "Waits for this one" in page
+
+
+def test_an_impact_takes_its_numbers_from_the_slo_that_is_chosen(
+    engineer: Client, company: Company
+) -> None:
+    slo = SloFactory(name="payment-errors", service=company.service)
+    measured_days(slo, days=10, total=1_000, bad=10)
+    chosen = {"impacts-0-slo": slo.name, "impacts-0-slo_part": "50 %"}
+    log(
+        engineer,
+        **TOIL | {"impacts-0-kind": "errors", "impacts-0-unit_price_likely": "2"} | chosen,
+    )
+    item = the_new_one()
+    assert item.score.annual_cost == 3_650
+    assert "payment-errors" in engineer.get(f"/debts/{item.key}/").content.decode()
+    form = engineer.get(f"/debts/{item.key}/edit/").content.decode()
+    assert '<option value="payment-errors" selected>' in form
