@@ -58,6 +58,24 @@ def test_a_debt_that_is_resolved_says_what_was_predicted_and_when_to_measure(
     assert f"Its benefit is to be measured by {day(-90)}" in page
 
 
+def test_the_page_of_a_resolved_debt_speaks_of_it_as_over(owner: Client, company: Company) -> None:
+    since = f"Resolved since {timezone.localdate()}."
+    owner.post(f"/debts/{company.best.key}/resolve/")
+    page = owner.get(f"/debts/{company.best.key}/").text
+    assert f"{since} While it was open it cost" in page
+    assert "What it cost a year while it was open" in page
+    for open_words in ("Costs ¥", "promoted to", "What this rests on", "What repairing it"):
+        assert open_words not in page
+
+    owner.post(f"/debts/{company.unestimated.key}/resolve/")
+    page = owner.get(f"/debts/{company.unestimated.key}/").text
+    assert since in page
+    assert "its repair was not estimated" in page
+    assert "Needs an effort estimate" not in page
+    owner.post(f"/debts/{company.unestimated.key}/reopen/")
+    assert "Needs an effort estimate" in owner.get(f"/debts/{company.unestimated.key}/").text
+
+
 def test_a_debt_that_came_in_resolved_says_that_nothing_was_predicted(
     owner: Client, company: Company
 ) -> None:
