@@ -181,6 +181,8 @@ env.check(
 CURRENCY = env.text("CURRENCY", "CNY", pattern="[A-Z]{3}", needs="an ISO 4217 code such as CNY")
 # How long after a repair its benefit is to be measured, in days.
 OUTCOME_DUE_DAYS = env.whole("OUTCOME_DUE_DAYS", 90, least=7, most=730)
+# How long single readings of SLIs are kept, in days; what they add up to stays.
+READINGS_KEPT_DAYS = env.whole("READINGS_KEPT_DAYS", 400, least=370, most=3660)
 
 # --- Database -------------------------------------------------------------------------------------
 
@@ -219,6 +221,8 @@ SWEEP_SECONDS = env.whole("SWEEP_SECONDS", 5, least=1, most=3600)
 NIGHTLY_AT = env.text(
     "NIGHTLY_AT", "02:30", pattern=r"([01]\d|2[0-3]):[0-5]\d", needs="a time from 00:00 to 23:59"
 )
+# How often readings are fetched and error budgets worked out, in seconds.
+MEASURE_SECONDS = env.whole("MEASURE_SECONDS", 120, least=1, most=3600)
 WORKER_PROCESSES = env.whole("WORKER_PROCESSES", cpus.available(), least=1, most=256)
 
 _broker = urlsplit(BROKER_URL)
