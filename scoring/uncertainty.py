@@ -523,7 +523,8 @@ def _terms(
     inputs = []
     for stem in stems:
         low, likely, high = three_points(rows, stem)
-        moves = high > low
+        # Of points that are not all known the mean is not, and neither is the term.
+        moves = (high > low) & ~np.isnan(likely)
         factor = factor * np.where(moves, 1.0, pert_mean(low, likely, high))
         where = np.flatnonzero(moves)
         name = INPUTS.index(stem) if stem in INPUTS else _LOSS

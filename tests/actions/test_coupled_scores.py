@@ -247,3 +247,24 @@ def test_a_priority_that_moves_alone_keeps_the_percentiles(transactional_db, run
     assert before.priority != after.priority
     assert (after.roi_p5, after.confidence) == (before.roi_p5, before.confidence)
     assert ScoreChange.objects.get(item=small).cause == "portfolio"
+
+
+@pytest.mark.parametrize(
+    "points", [("1", None, "3"), (None, None, "3"), ("1", None, None), ("1", "2", None)]
+)
+def test_a_loss_that_is_partly_known_is_unknown_and_stops_nothing(transactional_db, run, points):
+    low, likely, high = (point and Decimal(point) for point in points)
+    scenario = FailureScenarioFactory(loss_low=low, loss_likely=likely, loss_high=high)
+    priced, bare = (
+        ScenarioMemberFactory(scenario=scenario, item__impacts=impacts).item
+        for impacts in ([stated(9600)], [])
+    )
+    scores.score_items([priced.pk, bare.pk])
+    run()
+    found = Score.objects.in_bulk()
+    assert (found[priced.pk].roi, found[priced.pk].scenario_cost) == (2.0, None)
+    assert found[priced.pk].unpriced_impacts == 1
+    assert found[bare.pk].state == "unpriced"
+    share = scores.explain(pk=priced.pk)["scenarios"][0]
+    assert (share["cost_per_year"], share["loss_per_year"]) == (None, None)
+    assert "not priced" in share["formula"]

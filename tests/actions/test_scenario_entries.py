@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from debtreg.actions import catalog
+from debtreg.actions import catalog, scores
 from debtreg.actions.debt import NotValid
 from debtreg.errors import NotAllowed
-from debtreg.models import AuditEntry, FailureScenario, ScenarioMember, ScoringRun
-from tests.factories import DebtItemFactory, UserFactory
+from debtreg.models import AuditEntry, FailureScenario, ScenarioMember, Score, ScoringRun
+from tests.factories import DebtItemFactory, UserFactory, stated
 
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -187,3 +187,12 @@ def test_the_demo_names_the_debts_of_the_avalanche():
     names = [member["debt"] for member in scenario["members"]]
     assert sorted(names) == sorted(company["medium_confidence"])
     assert len(names) == 19
+
+
+def test_a_loss_without_a_likely_point_is_taken_in_as_unknown(debts):
+    priced = DebtItemFactory(ledger_id="TD-9", impacts=[stated(9600)])
+    members = [{"debt": "TD-9", "role": "gate"}, {"debt": "TD-2", "role": "gate"}]
+    load(entry(loss={"low": 1, "high": 3}, members=members))
+    assert FailureScenario.objects.get().loss_likely is None
+    scores.score_items([priced.pk])
+    assert Score.objects.get(pk=priced.pk).roi == 2.0

@@ -4,7 +4,13 @@ import pytest
 
 from debtreg.models import AuditEntry, FailureScenario
 from tests.api.conftest import is_error
-from tests.factories import DebtItemFactory, FailureScenarioFactory, ScenarioMemberFactory
+from tests.factories import (
+    DebtItemFactory,
+    FailureScenarioFactory,
+    PriceFactory,
+    ScenarioMemberFactory,
+    toil,
+)
 
 PATH = "/api/v1/scenarios/"
 
@@ -187,3 +193,18 @@ def test_a_repeat_with_the_same_key_adds_nothing(api, body):
     first, again = (api.post(PATH, body, HTTP_IDEMPOTENCY_KEY="k") for _ in range(2))
     assert first.json() == again.json()
     assert FailureScenario.objects.count() == 1
+
+
+def test_a_loss_without_its_likely_point_is_kept_and_unknown(api, body, debts):
+    PriceFactory(price=200)
+    priced = DebtItemFactory(service=None, team=debts[0].team, effort=2, impacts=[toil(100)])
+    body["members"].append({"debt": priced.key, "role": "gate"})
+    answer = api.post(PATH, {**body, "loss": {"low": "1", "likely": None, "high": "3"}})
+    assert answer.status_code == 201, answer.json()
+    assert answer.json()["loss"] == {"low": "1", "likely": None, "high": "3"}
+    assert answer.json()["annual_loss"] is None
+    debt = f"/api/v1/debts/{priced.key}/"
+    assert api.get(f"{debt}explain/").status_code == 200
+    changed = api.patch(debt, {"title": "Renamed"})
+    assert changed.status_code == 200
+    assert changed.json()["score"]["annual_cost"] == "20000.00"

@@ -252,3 +252,35 @@ def test_what_to_measure_next_is_worth_what_better_decisions_gain():
 def test_an_input_that_cannot_turn_the_decision_is_not_worth_measuring():
     safe = ((2, 2.1, 2.2), 100.0, [((90, 100, 110), 1.0, 1.0, 100.0)])
     assert len(worth(safe)) == 0
+
+
+INCOMPLETE = [
+    (0.1, math.nan, 0.3),
+    (math.nan, math.nan, 0.3),
+    (0.1, math.nan, math.nan),
+    (0.1, 0.2, math.nan),
+    (math.nan, 0.2, 0.3),
+]
+
+
+@pytest.mark.parametrize("points", INCOMPLETE)
+@pytest.mark.parametrize("place", [*range(len(FACTORS)), "effort", "loss"])
+def test_points_that_are_not_all_known_are_unknown_wherever_they_come_in(place, points):
+    whole = ((1, 2, 4), 0.5, 3, (100, 200, 400))
+    if place == "effort":
+        found = uncertain((points, 100, [whole])).iloc[0]
+        assert found[["roi", "roi_p5", "roi_p50", "roi_p95", "certainty"]].isna().all()
+        return
+    shares = None
+    impacts = [whole, tuple(points if number == place else 1 for number in range(len(FACTORS)))]
+    if place == "loss":
+        rows = [{"item_id": 0, **cells(loss_share=points)}, {"item_id": 7, "loss_share": 1.0}]
+        shares, impacts = make_frame(SHARE_COLUMNS, rows), [whole]
+    asked = [((2, 5, 14), 100, impacts)]
+    found, alone = uncertain(*asked, shares=shares), uncertain(((2, 5, 14), 100, [whole]))
+    assert found["unpriced_impacts"].tolist() == [1]
+    published = ["roi", "roi_p5", "roi_p50", "roi_p95", "certainty"]
+    assert found[published].equals(alone[published])
+    assert worth(*asked, shares=shares)[["input", "value"]].equals(
+        worth(((2, 5, 14), 100, [whole]))[["input", "value"]]
+    )
