@@ -130,7 +130,7 @@ def _parts(
     )
     # What its own impacts add to what it saves in scenarios.
     counted = (table["effectiveness"] * table["share"]).groupby(table["item_id"]).sum()
-    own = debts["weighted_benefit"] - counted
+    own = (debts["weighted_benefit"] - counted).round(2)  # it is published in cents
     marginal = table.groupby("item_id")["marginal_value"].sum(min_count=1)
     roi = pd.DataFrame({"own": own, "marginal": marginal}).sum(axis=1, min_count=1)
     roi /= debts["repair_cost"].where(debts["repair_cost"] > 0)

@@ -190,3 +190,15 @@ def test_nothing_is_asked_of_nothing(db):
 def test_a_scenario_that_has_lost_its_members_is_still_there(db):
     scenario = FailureScenarioFactory(trigger_rate=2)
     assert losses.of([scenario.pk]) == {scenario.pk: losses.Loss(100_000, 200_000, 200_000)}
+
+
+def test_a_repair_that_saves_nothing_returns_exactly_nothing(db):
+    scenario = FailureScenarioFactory()
+    members = [
+        ScenarioMemberFactory(
+            scenario=scenario, role="alternative", group="g", item__effort=3.7, item__impacts=[]
+        )
+        for _ in range(3)
+    ]
+    scores.score_items([member.item_id for member in members])
+    assert {part.marginal_roi for part in parts_of(scenario)} == {0.0}

@@ -153,10 +153,12 @@ def days(value: Any) -> str:
 
 @register.filter
 def span(value: Any) -> str:
-    """A time in days, in the unit that reads best: 90 days, 4.2 years."""
+    """A time in days, in the unit that reads best: 90 days, 4.2 years; never 0 days."""
     amount = parse(value)
     if amount is None:
         return unknown()
+    if text(amount, 1) == "0.0":
+        return _("less than a day")
     if amount > 2 * DAYS_A_YEAR:
         long = amount / DAYS_A_YEAR
         shown = significant(long, 2) if long < 100 else text(long, 0)

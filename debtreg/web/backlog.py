@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -41,13 +41,18 @@ class Column:
     iteration: Iteration | None
     entries: list[BacklogEntry] = field(default_factory=list)
     count: int = 0
+    done_days: Decimal = Decimal(0)
     started_days: Decimal = Decimal(0)
     planned_days: Decimal = Decimal(0)
     unestimated: int = 0
 
     @property
     def days(self) -> Decimal:
-        return self.started_days + self.planned_days
+        return self.begun_days + self.planned_days
+
+    @property
+    def begun_days(self) -> Decimal:
+        return self.done_days + self.started_days
 
     @property
     def left(self) -> Decimal:
@@ -95,7 +100,12 @@ def board(request: PageRequest, slug: str) -> HttpResponse:
         .order_by("-marginal_roi", "pk")
     )
     waiting = Column(None)
-    columns = {each.pk: Column(each) for each in open_}
+    done = dict(
+        BacklogEntry.objects.filter(iteration__in=open_, state=EntryState.DONE)
+        .values_list("iteration")
+        .annotate(days=Sum("repair_days", default=Decimal(0)))
+    )
+    columns = {each.pk: Column(each, done_days=done.get(each.pk, Decimal(0))) for each in open_}
     # Entries of a team, a few hundred at most: what fits no iteration is not read row by row.
     for entry in entries.exclude(state=EntryState.UNSCHEDULED):
         place = columns.get(entry.iteration_id or 0)

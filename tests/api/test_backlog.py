@@ -166,3 +166,11 @@ def test_the_plan_is_shown_and_then_made(api, log, sprint):
 def test_a_plan_of_no_team_is_refused(api, db):
     assert is_error(api.get("/api/v1/backlog/plan/?team=none"), 400, "team")
     assert is_error(api.post("/api/v1/backlog/plan/", {"teams": "x"}), 400, "teams")
+
+
+def test_a_plan_of_a_body_that_says_nothing_is_not_one_of_all_teams(api, log, sprint):
+    log(effort=2)
+    sprint()
+    answer = api.generic("POST", "/api/v1/backlog/plan/", "null", "application/json")
+    assert is_error(answer, 400)
+    assert not BacklogEntry.objects.exists()

@@ -117,6 +117,17 @@ def test_the_board_shows_capacity_and_reasons(owner: Client, company: Company) -
     assert "ROI 4.5 is above 3." in page
 
 
+def test_the_board_counts_what_is_done_as_planner_and_api_do(
+    owner: Client, company: Company
+) -> None:
+    done = DebtItemFactory(service=company.service)
+    BacklogEntryFactory(item=done, iteration=company.sprint, state="done", repair_days=Decimal(5))
+    page = owner.get("/backlog/teams/payments/").text
+    assert "7 of 10 days planned" in page
+    assert "5 done" in page
+    assert "3 left" in page
+
+
 def move(client: Client, entry: BacklogEntry, iteration: Any) -> str:
     return press(client, f"/backlog/entries/{entry.pk}/move/", iteration=str(iteration))
 

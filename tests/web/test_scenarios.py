@@ -86,6 +86,8 @@ def test_a_scenario_says_what_it_takes_and_what_each_debt_is_to_it(
     assert row in text
     assert "Never to be summed" in text
     assert "All shares together are ¥50,000" in text
+    page = owner.get(f"/scenarios/{avalanche.pk}/")
+    assert "Set off once a year" in text_of(page)
 
 
 def test_what_is_promoted_and_repaired_is_marked_and_counts(

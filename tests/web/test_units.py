@@ -78,6 +78,8 @@ def test_a_headline_has_three_digits() -> None:
 def test_times_are_in_the_unit_that_reads_best() -> None:
     assert units.span(90.12) == "90 days"
     assert units.span(1) == "1 day"
+    assert units.span(0) == units.span(0.04) == "less than a day"
+    assert units.span(0.05) == "0.1 days"
     assert units.span(3650) == "10 years"
     assert units.years(0.11) == "40 days"
     assert units.days(Decimal("12.5")) == "12.5 days"
