@@ -72,28 +72,32 @@ class BulkView(Endpoint):
         with every one of them, as `items[3].title`. With `partial` it is answered with 200: the
         other rows are in `results`, these in `errors`.
         """
-        rows, partial = _body(request)
+        rows, partial = rows_of(request, "items", "debt items", MOST_ITEMS)
         rights.check(self.user, "debt.change")
         return Response(upsert(rows, partial=partial, by=self.user))
 
 
-def _body(request: Request) -> tuple[list[Any], bool]:
+def rows_of(request: Request, name: str, what: str, most: int) -> tuple[list[Any], bool]:
+    """The rows of a call of many, and whether valid ones are stored where others are not.
+
+    name, what : the field that holds them, and what they are
+    """
     data: Any = request.data
     text = request.query_params.get("partial", "false").lower()
     if isinstance(data, list):
-        data = {"items": data}
+        data = {name: data}
     problems = {}
-    if not isinstance(data, Mapping) or not isinstance(data.get("items"), list):
-        raise serializers.ValidationError({"items": ["A list of debt items."]})
-    for name in data.keys() - {"items", "partial"}:
-        problems[name[:80]] = ["There is no field of this name."]
+    if not isinstance(data, Mapping) or not isinstance(data.get(name), list):
+        raise serializers.ValidationError({name: [f"A list of {what}."]})
+    for unknown in data.keys() - {name, "partial"}:
+        problems[unknown[:80]] = ["There is no field of this name."]
     if text not in ("true", "false", "1", "0"):
         problems["partial"] = ["true or false."]
     if not isinstance(data.get("partial", False), bool):
         problems["partial"] = ["true or false."]
-    rows = data["items"]
-    if len(rows) > MOST_ITEMS:
-        problems["items"] = [f"Up to {MOST_ITEMS} in one call; these are {len(rows)}."]
+    rows = data[name]
+    if len(rows) > most:
+        problems[name] = [f"Up to {most} in one call; these are {len(rows)}."]
     if problems:
         raise serializers.ValidationError(problems)
     return rows, data.get("partial", False) or text in ("true", "1")

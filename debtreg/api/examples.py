@@ -198,3 +198,16 @@ READINGS = {
         },
     ]
 }
+SLI_READINGS = {
+    "readings": [
+        {
+            "slo": "checkout-availability",
+            "at": "2026-03-01T10:05:00Z",
+            "seconds": 300,
+            "good": "4990",
+            "total": "5000",
+        },
+        {"slo": "checkout-availability", "at": "2026-03-01T10:10:00Z", "good": 0, "total": 0},
+    ],
+    "partial": True,
+}

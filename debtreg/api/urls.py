@@ -18,6 +18,7 @@ from debtreg.api.plan import PlanView
 from debtreg.api.policies import ActivationViewSet, PolicyViewSet
 from debtreg.api.prices import PriceViewSet
 from debtreg.api.ranking import RankingViewSet
+from debtreg.api.readings import ReadingImportView, ReadingViewSet
 from debtreg.api.runs import RunViewSet
 from debtreg.api.scenarios import ScenarioViewSet
 from debtreg.api.scores import HistoryViewSet
@@ -39,6 +40,7 @@ for prefix, viewset in (
     ("backlog", BacklogViewSet),
     ("imports", ImportViewSet),
     ("outcomes", OutcomeViewSet),
+    ("readings", ReadingViewSet),
     ("policies", PolicyViewSet),
     ("policies/activations", ActivationViewSet),
 ):
@@ -64,6 +66,7 @@ v1: list[URLPattern | URLResolver] = [
     ),
     path("outcomes/readings/", ReadingsView.as_view(), name="api-outcomes-readings-bulk"),
     path("outcomes/summary/", SummaryView.as_view(), name="api-outcomes-summary"),
+    path("readings/import/", ReadingImportView.as_view(), name="api-readings-import"),
     *router.urls,
 ]
 urlpatterns: list[URLPattern | URLResolver] = [

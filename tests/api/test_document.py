@@ -53,6 +53,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("debts/{key}/explain", "debts/{key}/history", "debts/{key}/promote"),
         *("debts/{key}/veto", "debts/{key}/pin", "debts/{key}/accept", "debts/bulk", "ranking"),
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
+        *("readings", "readings/import"),
         *("outcomes", "outcomes/{id}", "outcomes/{id}/readings", "outcomes/summary"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
         *("policies", "policies/{version}", "policies/{version}/diff"),

@@ -1,12 +1,14 @@
 """What the commands print, and how they end: 0 done, 1 something to look at, 2 could not run."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service
-from tests.factories import DebtItemFactory, UserFactory
+from tests.factories import DebtItemFactory, SloFactory, UserFactory
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "ledger"
 CATALOG = Path(__file__).resolve().parents[2] / "demo" / "services.yaml"
@@ -210,3 +212,31 @@ def test_texts_and_amounts_beyond_all_measure_come_in_as_far_as_they_fit(company
     assert first.ledger_rows.get().cells["ID"] == long
     finding = LedgerImport.objects.first().findings.get(field="annual_cost")
     assert "slip of units" in finding.message
+
+
+def test_import_readings_stores_a_file_and_again_changes_nothing(db, tmp_path, capsys):
+    slo, file = SloFactory(), tmp_path / "readings.csv"
+    at = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    file.write_text(f"slo,at,good,total\n{slo.name},{at.isoformat()},1,2\n")
+
+    call_command("import_readings", str(file))
+    assert "1 new readings, 0 corrected, 0 there already" in capsys.readouterr().out
+    call_command("import_readings", str(file))
+    assert "0 new readings, 0 corrected, 1 there already" in capsys.readouterr().out
+
+
+def test_import_readings_names_the_wrong_lines_and_ends_with_1(db, tmp_path, capsys):
+    file = tmp_path / "readings.csv"
+    file.write_text("slo,at,good,total\nnothing,2026-03-01T10:00:00Z,1,2\n")
+
+    with pytest.raises(CommandError, match="1 of 1 lines") as caught:
+        call_command("import_readings", str(file))
+    assert caught.value.returncode == 1
+    assert "line 2, " in capsys.readouterr().err
+
+
+def test_import_readings_names_a_file_that_is_not_there_or_is_none(db, tmp_path):
+    assert "No such file" in refused("import_readings", str(tmp_path / "none.csv"))
+    file = tmp_path / "readings.csv"
+    file.write_text("a,b\n")
+    assert "a column 'a'" in refused("import_readings", str(file))
