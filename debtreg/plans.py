@@ -215,6 +215,7 @@ def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
             "certainty": frame["confidence"],
             "vetoed": frame["vetoed"],
             "accepted": frame["accepted"],
+            "teamless": frame["team_id"] == NONE,
             # Whoever put an entry there by hand has decided; a run does not take it back.
             "pinned": frame["pinned"] | frame["item_id"].isin(by_hand),
             "entered": entered,

@@ -13,11 +13,14 @@ import pandas as pd
 import scoring
 
 NONE = -1
+MOST_NAMED = 5  # debts in a sentence
 _WHY = {
     "started": "In progress. Its ROI is {roi}.",
     "above": "ROI {roi} is above {threshold}.",
     "bundle": "Pays only together with {others}: then they return more than {threshold} times"
     " their repair.",
+    "bundle_kept": "Pays only together with {others}: what they return together, {together:.2f}"
+    " times their repair, has fallen to {threshold} or below, but not below {floor}: they stay.",
     "pinned": "Pinned: promoted whatever its ROI.",
     "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
     "needed": "Something that is promoted needs it first.",
@@ -25,6 +28,7 @@ _WHY = {
 _WHY_NOT = {
     "fell": "ROI {roi} has fallen below {floor}.",
     "below": "ROI {roi} is not above {threshold}.",
+    "no_team": "It belongs to no team.",
     "vetoed": "It is vetoed.",
     "accepted": "The debt is accepted.",
     "needs_estimate": "Its repair is no longer estimated.",
@@ -50,11 +54,12 @@ def of_promotion(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
     bundled = decided[decided["bundle"] != NONE]
     groups = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
     found = []
-    for item, code, roi, bundle in zip(
+    for item, code, roi, bundle, together in zip(
         decided["item_id"],
         decided["reason"],
         decided["marginal_roi"],
         decided["bundle"],
+        decided["bundle_roi"],
         strict=True,
     ):
         others = [f"DEBT-{other}" for other in groups.get(bundle, ()) if other != item]
@@ -64,10 +69,18 @@ def of_promotion(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
                 roi=_seen_beside(roi, policy.threshold),
                 threshold=threshold,
                 floor=floor,
-                others=" and ".join(others) or "the others of its group",
+                others=_listed(others) or "the others of its group",
+                together=together,
             )
         )
     return found
+
+
+def _listed(keys: list[str]) -> str:
+    """As people list things; of many only how many more there are."""
+    if len(keys) > MOST_NAMED:
+        keys = [*keys[: MOST_NAMED - 1], f"{len(keys) - MOST_NAMED + 1} more"]
+    return " and ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
 
 
 def _seen_beside(value: float, threshold: float) -> str:
@@ -83,7 +96,7 @@ def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
     return [
         "It is resolved."
         if np.isnan(code)
-        else _WHY_NOT.get(scoring.REASONS[int(code)], "It belongs to no team.").format(
+        else _WHY_NOT.get(scoring.REASONS[int(code)], _WHY_NOT["no_team"]).format(
             roi=f"{roi:.2f}",
             floor=f"{policy.demote_below:g}",
             threshold=f"{policy.threshold:g}",

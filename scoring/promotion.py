@@ -27,11 +27,13 @@ REASONS = (
     "started",  # in: someone works on it
     "above",  # in: its marginal ROI is above the threshold
     "bundle",  # in: with the rest of its alternative group it is above
+    "bundle_kept",  # in already, and with the rest of its group not below demote_below
     "pinned",  # in: pinned by a person
     "kept",  # in already, and not below demote_below
     "needed",  # in already, and something promoted needs it
     "below",  # out: not above the threshold
     "fell",  # out: was in, and fell below demote_below
+    "no_team",  # out: there is no backlog for it
     "vetoed",
     "accepted",
     "needs_estimate",
@@ -62,8 +64,8 @@ def promote(
     ----------
     items : all open items, CANDIDATE_COLUMNS: from `score` item_id, state, roi, promotes,
         own_benefit (currency / year), repair_cost (currency); certainty (probability of an ROI
-        above the threshold, NaN if not computed); and flags: vetoed, accepted, pinned, entered
-        (is in the backlog), started (someone works on it)
+        above the threshold, NaN if not computed); and flags: vetoed, accepted, teamless, pinned,
+        entered (is in the backlog), started (someone works on it)
     policy : threshold, demote_below, min_confidence
     prerequisites : item_id needs needs_id first; what is not among `items` is done
     scenarios : failure scenarios; an item that is started counts as repaired
@@ -78,10 +80,11 @@ def promote(
         reason : code into REASONS
         blocked_by : item id of the prerequisite that is missing, -1 for none
         bundle : lowest item id of the alternative group that is promoted together, -1 for none
+        bundle_roi (ratio) : what the bundle returns together, NaN for none
 
-    Never promoted: vetoed, accepted, without estimate, blocked by an open prerequisite that is
-    not promoted. Pinned items are promoted whatever their ROI. Items that need each other are
-    promoted together or not at all.
+    Never promoted: vetoed, accepted, of no team, without estimate, blocked by an open
+    prerequisite that is not promoted. Pinned items are promoted whatever their ROI. Items that
+    need each other are promoted together or not at all.
 
     Raises
     ------
@@ -106,8 +109,9 @@ def promote(
     entered = items["entered"].to_numpy() & ~started
     pinned = items["pinned"].to_numpy()
     vetoed, accepted = items["vetoed"].to_numpy(), items["accepted"].to_numpy()
+    teamless = items["teamless"].to_numpy()
     estimated = items["repair_cost"].to_numpy() > 0
-    eligible = estimated & ~vetoed & ~accepted & ~started
+    eligible = estimated & ~vetoed & ~accepted & ~teamless & ~started
     certain = np.full(len(items), True)
     if policy.min_confidence > 0:
         certain = items["certainty"].to_numpy() >= policy.min_confidence
@@ -120,6 +124,7 @@ def promote(
     marginal = np.where(estimated, roi, np.nan)
     above = items["promotes"].to_numpy().copy()
     bundle = np.full(len(items), -1)
+    bundle_roi = np.full(len(items), np.nan)
 
     if scenarios is not None and len(scenarios.members):
         coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted, fallen)
@@ -127,7 +132,7 @@ def promote(
         fallen[coupled.positions] = False
         marginal[coupled.positions] = coupled.marginal_roi()
         above[coupled.positions] = coupled.marginal_roi() > _bar(policy)
-        bundle[coupled.positions] = coupled.bundles()
+        bundle[coupled.positions], bundle_roi[coupled.positions] = coupled.bundles()
 
     available = wanted | fallen | started
     held = waits.held_up(available)
@@ -140,10 +145,12 @@ def promote(
     choices = [
         (started, "started"),
         (promoted & pinned, "pinned"),
-        (promoted & (bundle >= 0), "bundle"),
+        (promoted & (bundle_roi > _bar(policy)), "bundle"),
+        (promoted & (bundle >= 0), "bundle_kept"),
         (promoted & above, "above"),
         (promoted & (marginal >= floor), "kept"),
         (promoted, "needed"),
+        (teamless, "no_team"),
         (vetoed, "vetoed"),
         (accepted, "accepted"),
         (~estimated & (pinned | (items["state"] == _NEEDS_ESTIMATE)), "needs_estimate"),
@@ -163,6 +170,7 @@ def promote(
             "reason": reason.astype(np.int8),
             "blocked_by": np.where(reason == _CODE["blocked"], blocked_by, -1),
             "bundle": np.where(promoted, bundle, -1),
+            "bundle_roi": np.where(promoted, bundle_roi, np.nan),
         },
         index=items.index,
     )
@@ -403,15 +411,21 @@ class _Coupled:
         roi: _Floats = np.where(self.priced, benefit, np.nan) / self.cost
         return roi
 
-    def bundles(self) -> _Rows:
-        """Name the group of each chosen candidate that is in only because its group is."""
+    def bundles(self) -> tuple[_Rows, _Floats]:
+        """Name the group of each chosen candidate that is in only because its group is.
+
+        Beside it what the group returns together, NaN for none.
+        """
         found = np.full(len(self.positions), -1)
+        roi = np.full(len(self.positions), np.nan)
         alone = self.own / self.cost > self.bar
-        for group in self.groups:
-            together = group[self.chosen[group]]
-            if len(together) > 1 and (self.chosen | self.started)[group].all():
-                found[together[~alone[together]]] = self.item_ids[together].min()
-        return found
+        for number, group in enumerate(self.groups):
+            together = group[(self.chosen & ~self.pinned)[group]]
+            if len(together) > 1 and self.group_complete[number]:
+                joined = together[~alone[together] & (found[together] < 0)]
+                found[joined] = self.item_ids[together].min()
+                roi[joined] = self.group_roi[number]
+        return found, roi
 
     def _available(self) -> _Bools:
         available = self.others.copy()

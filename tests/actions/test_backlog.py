@@ -11,7 +11,7 @@ from debtreg import plans
 from debtreg.actions import backlog, catalog, debt, scores
 from debtreg.actions.backlog import IterationFull, NotPromotable
 from debtreg.errors import Conflict, DebtregError, NotFound
-from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Role
+from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Prerequisite, Role
 from tests.factories import (
     BacklogEntryFactory,
     DebtItemFactory,
@@ -434,6 +434,17 @@ def test_an_edit_during_a_run_does_not_overfill_an_iteration(new, sprint, start,
     scores.run(ScoringRunFactory().pk, "worker")
     assert entry_of(rich).iteration == sprint
     assert entry_of(poor).iteration is None
+
+
+def test_what_needs_an_item_of_no_team_is_not_promoted(run, new):
+    first, second = new(hours=720), new(hours=720)
+    Prerequisite.objects.create(item=second, needs=first)
+    DebtItem.objects.filter(pk=first.pk).update(team=None)
+    run()
+    assert not BacklogEntry.objects.exists()
+    DebtItem.objects.filter(pk=first.pk).update(team=second.team)
+    run()
+    assert BacklogEntry.objects.count() == 2
 
 
 # --- Many hands -----------------------------------------------------------------------------------

@@ -135,6 +135,33 @@ def test_an_entry_that_fell_stays_while_something_promoted_needs_it():
     assert decide(vetoed, needs_of((0, 1))) == ([], ["vetoed", "fell"])
 
 
+def test_an_item_of_no_team_is_in_no_backlog_and_holds_up_what_needs_it():
+    items = candidates_of({"own_benefit": 900.0, "teamless": True}, {"own_benefit": 900.0})
+    assert decide(items, needs_of((1, 0))) == ([], ["no_team", "blocked"])
+    entered = items.assign(entered=True)
+    assert decide(entered, needs_of((1, 0))) == ([], ["no_team", "blocked"])
+
+
+def test_a_group_with_a_member_of_no_team_is_no_bundle():
+    items = candidates_of({}, {}, {"teamless": True})
+    group = scenarios_of((9000.0, [alternative(n) for n in range(3)]))
+    assert decide(items, scenarios=group) == ([], ["below", "below", "no_team"])
+
+
+def test_a_bundle_that_has_fallen_between_the_bars_is_kept_for_that_reason():
+    items = candidates_of({}, {})
+    group = [alternative(0), alternative(1)]
+    found = promote(items, POLICY, None, scenarios_of((800.0, group)))
+    assert [REASONS[code] for code in found["reason"]] == ["bundle", "bundle"]
+    assert found["bundle_roi"].tolist() == [4.0, 4.0]
+    found = promote(items.assign(entered=True), POLICY, None, scenarios_of((530.0, group)))
+    assert [REASONS[code] for code in found["reason"]] == ["bundle_kept", "bundle_kept"]
+    assert found["bundle_roi"].tolist() == [2.65, 2.65]
+    # With one of them pinned, the other returns what all of them do.
+    pinned = items.assign(entered=True, pinned=[True, False])
+    assert decide(pinned, scenarios=scenarios_of((270.0, group)))[1] == ["pinned", "kept"]
+
+
 def test_items_that_need_each_other_are_promoted_together_or_not_at_all():
     circle = needs_of((0, 1), (1, 0))
     assert decide(candidates_of({"own_benefit": 900.0}, {"own_benefit": 800.0}), circle)[0] == [
@@ -289,6 +316,7 @@ item = st.fixed_dictionaries(
         "entered": st.booleans(),
         "started": st.sampled_from([False, False, True]),
         "vetoed": st.sampled_from([False, False, False, True]),
+        "teamless": st.sampled_from([False, False, False, True]),
         "pinned": st.sampled_from([False, False, False, True]),
     },
 )
@@ -340,7 +368,7 @@ def plain_promote(rows, scenarios, pairs):
     members = {each["item_id"] for _, part in scenarios for each in part}
     flag = lambda name: {n for n, row in enumerate(rows) if row.get(name)}  # noqa: E731
     started, entered, pinned = flag("started"), flag("entered"), flag("pinned")
-    eligible = set(range(len(rows))) - flag("vetoed") - started
+    eligible = set(range(len(rows))) - flag("vetoed") - flag("teamless") - started
     groups = {
         (number, each["group"]): {
             m["item_id"] for m in part if (m["role"], m["group"]) == ("alternative", each["group"])
@@ -464,7 +492,9 @@ def test_a_million_items_in_no_scenario_are_decided_in_one_sweep():
             "own_benefit": roi * 100,
             "repair_cost": 100.0,
             "certainty": NAN,
-            **dict.fromkeys(("vetoed", "accepted", "pinned", "entered", "started"), False),
+            **dict.fromkeys(
+                ("vetoed", "accepted", "teamless", "pinned", "entered", "started"), False
+            ),
         }
     )
     needs = pd.DataFrame(rng.integers(0, count, (1000, 2)), columns=["item_id", "needs_id"])
