@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -235,7 +236,7 @@ class _Loader:
         }
         there = Dependency.objects.filter(**ends).first() or Dependency(**ends)
         there.protocol = str(_value(entry, "protocol", where) or "")
-        there.hard = entry.get("hard", True) is not False
+        there.hard = entry.get("hard", True) not in (False, "no", "off")
         return self._store(there, where)
 
     def sla(self, entry: Mapping[str, Any]) -> bool:
@@ -285,9 +286,9 @@ def _text(entry: Mapping[str, Any], name: str, where: str) -> str:
     return str(value).strip()
 
 
-def _value(entry: Mapping[str, Any], name: str, where: str) -> str | float | None:
+def _value(entry: Mapping[str, Any], name: str, where: str) -> str | float | Decimal | None:
     value = entry.get(name)
-    if not isinstance(value, str | int | float | None):
+    if not isinstance(value, str | int | float | Decimal | None):
         raise NotValid(
             f"{where}: {name} is neither a text nor a number.", hint="Write one of these."
         )

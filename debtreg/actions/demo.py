@@ -7,7 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from debtreg.actions import audit, backlog, catalog, debt, imports, outcomes, scores
 from debtreg.errors import Conflict
+from debtreg.formats import documents
 from debtreg.models import (
     FACTORS,
     AuditEntry,
@@ -79,7 +79,7 @@ def _company() -> dict[str, Any]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text("utf-8"))
+    found: dict[str, Any] = documents.load_one((FOLDER / name).read_bytes())
     return found
 
 
@@ -259,6 +259,8 @@ def _long_ago(item: DebtItem, promoted: int, resolved: int) -> Outcome:
 def _reading(entry: dict[str, Any]) -> dict[str, Any]:
     today = timezone.localdate()
     values = {name: value for name, value in entry.items() if name not in ("from", "to", "amount")}
+    for name in values.keys() & {"frequency", "share", "magnitude"}:
+        values[name] = float(values[name])
     return {
         **values,
         "starts_on": today - timedelta(days=entry["from"]),

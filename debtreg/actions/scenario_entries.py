@@ -155,7 +155,7 @@ def _text(entry: Mapping[str, Any], name: str, path: str, problems: Problems) ->
     value = entry.get(name)
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         problems[f"{path}{name}"] = "This is not a text."
         return ""
     return str(value).strip()

@@ -13,10 +13,11 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from debtreg import budgets, readings
 from debtreg.actions import audit, rights
 from debtreg.actions.debt import not_valid
 from debtreg.errors import Conflict
-from debtreg.models import STEPS, Maintenance, Method, SliKind, Slo, SloState, User, WindowKind
+from debtreg.models import STEPS, Maintenance, Method, SliKind, Slo, User, WindowKind
 
 M = TypeVar("M", bound=models.Model)
 
@@ -245,11 +246,13 @@ def _recount(
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> None:
-    """What was worked out of readings holds no longer; from `starts_at` to `ends_at`, or at all.
+    """Count readings anew from `starts_at` to `ends_at`, or all of them; then budgets and burns.
 
     rolled_up : roll-ups rest on what has changed, too; else only budgets and burn rates do
     """
-    SloState.objects.filter(slo_id__in=slo_ids).delete()
+    if rolled_up:
+        readings.recompute(slo_ids, starts_at, ends_at)
+    budgets.refresh(slo_ids)
 
 
 def values_of(slo: Slo) -> dict[str, Any]:

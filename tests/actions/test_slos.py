@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from debtreg import budgets, readings
 from debtreg.actions import slos
 from debtreg.actions.debt import NotValid
 from debtreg.models import AuditEntry, Connection, Maintenance, Slo, SloState, StateWindow
@@ -20,11 +21,22 @@ def slo(db):
     return SloFactory(name="checkout")
 
 
-def state(slo):
-    now = timezone.now()
-    return SloState.objects.create(
-        slo=slo, window=StateWindow.HOURS_1, starts_at=now - timedelta(hours=1), ends_at=now
-    )
+def burning(slo):
+    """Let a fifth of an hour's slices be bad, which half of its events are in; then the states."""
+    start = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    batch = readings.Batch()
+    for number in range(12):
+        good, total = (0, 6000) if number in (3, 4) else (1000, 1000)
+        batch.add(slo.pk, start + timedelta(minutes=5 * number), 300, good, total)
+    readings.store(batch, source="api")
+    budgets.refresh([slo.pk])
+    return start
+
+
+def in_period(slo):
+    """Good and total of an SLO's whole period, in events or slices."""
+    state = SloState.objects.get(slo=slo, window=StateWindow.PERIOD)
+    return state.good and state.good // 1000, state.total and state.total // 1000
 
 
 def refused(slo, **changes):
@@ -133,43 +145,51 @@ def test_what_is_fetched_needs_queries_that_name_the_window(slo):
     slos.save(slo=slo, by=None)
 
 
-@pytest.mark.parametrize(
-    ("change", "stays"),
-    [
-        ({"title": "Till"}, True),
-        ({"objective": Decimal("0.99")}, False),
-        ({"window_days": 7}, False),
-    ],
-)
-def test_what_was_worked_out_goes_when_it_holds_no_longer(slo, change, stays):
-    state(slo)
-    for name, value in change.items():
-        setattr(slo, name, value)
+def test_a_change_of_the_objective_is_in_the_budget_at_once(slo):
+    burning(slo)
+    before = SloState.objects.get(slo=slo, window=StateWindow.PERIOD).remaining
+    slo.objective = Decimal("0.99")
 
     slos.save(slo=slo, by=None)
 
-    assert SloState.objects.exists() is stays
+    after = SloState.objects.get(slo=slo, window=StateWindow.PERIOD).remaining
+    bad = Decimal(12) / 22
+    assert round(before, 6) == round(1 - bad / Decimal("0.001"), 6)
+    assert round(after, 6) == round(1 - bad / Decimal("0.01"), 6)
 
 
-def test_maintenance_lets_go_what_was_worked_out_for_its_service_only(slo):
+def test_another_method_counts_what_was_read_anew(slo):
+    burning(slo)
+    assert in_period(slo) == (10, 22)
+    slo.method, slo.slice_seconds, slo.slice_target = "timeslices", 300, Decimal("0.95")
+
+    slos.save(slo=slo, by=None)
+
+    assert in_period(slo) == (10, 12)
+
+
+def test_maintenance_takes_its_time_out_and_gives_it_back(slo):
+    start = burning(slo)
     other = SloFactory()
-    state(slo), state(other)
+    burning(other)
+    bad = {"starts_at": start + timedelta(minutes=15), "ends_at": start + timedelta(minutes=25)}
 
-    slos.save_maintenance(maintenance=MaintenanceFactory.build(service=slo.service), by=None)
+    window = slos.save_maintenance(
+        maintenance=MaintenanceFactory.build(service=slo.service, **bad), by=None
+    )
+    assert (in_period(slo), in_period(other)) == ((10, 10), (10, 22))
 
-    assert [each.slo for each in SloState.objects.all()] == [other]
+    window.service = other.service
+    slos.save_maintenance(maintenance=window, by=None)
+    assert (in_period(slo), in_period(other)) == ((10, 22), (10, 10))
 
+    window.service = None
+    slos.save_maintenance(maintenance=window, by=None)
+    assert (in_period(slo), in_period(other)) == ((10, 10), (10, 10))
 
-def test_maintenance_of_all_services_concerns_all_slos(slo):
-    state(slo)
-
-    window = slos.save_maintenance(maintenance=MaintenanceFactory.build(), by=None)
-
-    assert not SloState.objects.exists()
-    state(slo)
     slos.remove_maintenance(maintenance=window, by=None)
     slos.remove_maintenance(maintenance=window, by=None)
-    assert not SloState.objects.exists()
+    assert (in_period(slo), in_period(other)) == ((10, 22), (10, 22))
     assert not Maintenance.objects.exists()
     assert AuditEntry.objects.filter(action="maintenance.remove").count() == 1
 

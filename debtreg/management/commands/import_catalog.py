@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from debtreg.actions import audit, catalog
 from debtreg.errors import DebtregError
+from debtreg.formats import documents
 from debtreg.models import Channel, JobState, ScoringRun
 
 
@@ -24,11 +24,11 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, **options: Any) -> None:
         audit.channel.set(Channel.COMMAND)
         try:
-            document = yaml.safe_load(file.read_text("utf-8-sig"))
+            document = documents.load_one(file.read_bytes())
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.", returncode=2) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CommandError(f"{file} is not YAML: {error}", returncode=2) from error
+        except documents.NotReadable as error:
+            raise CommandError(f"{file}: {error.message} {error.hint}", returncode=2) from error
         try:
             counts = catalog.load(document=document, by=None)
         except DebtregError as error:
