@@ -162,10 +162,16 @@ def _save(item: DebtItem) -> None:
 
 
 def _store(item: DebtItem) -> None:
-    _clean(item)
+    """Save an item. Its check constraints are left to the database, which looks at all at once.
+
+    Django would ask it about each; so it does only where one is broken, to say which.
+    """
+    _clean(item, validate_constraints=False)
     try:
-        item.save()
-    except IntegrityError as error:
+        with transaction.atomic():
+            item.save()
+    except (DataError, IntegrityError) as error:
+        _clean(item)
         raise NotValid(
             f"external_ref: '{item.external_ref}' belongs to another item since a moment ago.",
             hint="Change that item, or choose another reference.",
@@ -190,17 +196,24 @@ def not_valid(error: ValidationError, prefix: str = "") -> NotValid:
 
 def _replace_impacts(item: DebtItem, impacts: Sequence[Mapping[str, Any]]) -> None:
     """Swap all impacts of an item: they are few, and have no life of their own."""
-    rows = []
-    for number, values in enumerate(impacts):
-        row = DebtImpact(item=item, **values)
-        _clean(row, f"impacts[{number}].", exclude=["item"], validate_unique=False)
-        rows.append(row)
+    rows = [DebtImpact(item=item, **values) for values in impacts]
+    _clean_impacts(rows, validate_constraints=False)
     # What is said again has been so since it was said first.
     since = {_numbers_of(row): row.stated_on for row in item.impacts.all()}
     for row in rows:
         row.stated_on = since.get(_numbers_of(row), row.stated_on)
     item.impacts.all().delete()
-    DebtImpact.objects.bulk_create(rows)
+    try:
+        with transaction.atomic():
+            DebtImpact.objects.bulk_create(rows)
+    except (DataError, IntegrityError):
+        _clean_impacts(rows)
+        raise
+
+
+def _clean_impacts(rows: Sequence[DebtImpact], **options: Any) -> None:
+    for number, row in enumerate(rows):
+        _clean(row, f"impacts[{number}].", exclude=["item"], validate_unique=False, **options)
 
 
 _OTHERS = ("effectiveness", "guarantee_id", "slo_id", "slo_part")

@@ -61,6 +61,45 @@ def test_a_new_debt_goes_to_its_services_team_and_is_scored_at_once(item, servic
     assert not ScoreChange.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("fields", "impacts", "said"),
+    [
+        (
+            {"effort_low": 5, "effort_likely": 1},
+            [],
+            {"__all__": ["Effort: low ≤ likely ≤ high."]},
+        ),
+        (
+            {"effort_low": -1, "effort_high": -2, "effort_likely": -1},
+            [],
+            {
+                "__all__": [
+                    "Repair effort lies between 0 and 1,000,000.",
+                    "Effort: low ≤ likely ≤ high.",
+                ]
+            },
+        ),
+        (
+            {},
+            [toil(1), toil(1, effectiveness=1.5)],
+            {"impacts[1].__all__": ["Effectiveness lies between 0 and 1."]},
+        ),
+    ],
+)
+def test_every_rule_that_the_database_keeps_is_named_where_it_is_broken(
+    item, service, fields, impacts, said
+):
+    for write in (
+        lambda: debt.create(fields={"title": "x", **fields}, impacts=impacts, by=None),
+        lambda: debt.update(pk=item.pk, fields=fields, impacts=impacts, by=None),
+    ):
+        with pytest.raises(NotValid) as refused:
+            write()
+        assert refused.value.fields == said
+    assert DebtItem.objects.get().revision == 1
+    assert DebtImpact.objects.get().frequency_likely == 72
+
+
 def test_a_team_that_is_named_is_kept(service):
     other = TeamFactory()
     item = debt.create(fields={"title": "x", "service": service, "team": other}, by=None)

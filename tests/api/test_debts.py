@@ -1,6 +1,8 @@
 """debts: logged, read, changed, decided upon."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from debtreg.models import DebtItem
 from tests.api.conftest import TOIL, is_error
@@ -22,6 +24,16 @@ def test_a_debt_is_scored_as_it_is_logged(log):
     assert (score["state"], score["roi"], score["rank"]) == ("priced", "6.25", 1)
     assert (score["annual_cost"], score["repair_cost"]) == ("20000.00", "3200.00")
     assert found["team"] == "payments"
+
+
+def test_a_debt_takes_the_same_few_queries_for_any_number_of_impacts(api, checkout, prices):
+    body = {"title": "A debt", "service": "checkout", "effort": 2}
+    counts = []
+    for impacts in (1, 1, 50):  # the first notes that the token is used
+        with CaptureQueriesContext(connection) as queries:
+            assert api.post(DEBTS, {**body, "impacts": [TOIL] * impacts}).status_code == 201
+        counts.append(len(queries))
+    assert counts[1] == counts[2] <= 35
 
 
 def test_a_new_debt_says_where_it_is(api, checkout):
