@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.conf import settings
-from django.db import DataError, IntegrityError, connection
+from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from debtreg import bulk, frames, ledger
@@ -237,18 +237,15 @@ def store(job: LedgerImport, pulse: jobs.Pulse) -> Stored:
     changed = _keys(f"SELECT d.item_id FROM {_MOVES} WHERE {_OLD_ITEMS}")
     with debt.followed(changed, _becomes()) as beside:
         try:
-            _store_items(params, job.requested_by)
-            pulse.report("storing", lines // 2, lines)
-            _store_impacts(params)
-            _store_rows(params, known > 0)
-            if created > SCORED_AT_ONCE:
-                bulk.check_references()
+            with transaction.atomic():
+                _store_items(params, job.requested_by)
+                pulse.report("storing", lines // 2, lines)
+                _store_impacts(params)
+                _store_rows(params, known > 0)
+                if created > SCORED_AT_ONCE:
+                    bulk.check_references()
         except (DataError, IntegrityError) as error:
-            raise NotValid(
-                "The database refused the lines, so none was stored: "
-                + str(error).strip().splitlines()[0],
-                hint="Correct the line that breaks this rule in the ledger, and import it again.",
-            ) from error
+            raise _refused(error) from error
         pulse.report("storing", lines, lines)
         _score(beside)
     gone: list[dict[str, Any]] = []
@@ -261,6 +258,27 @@ def store(job: LedgerImport, pulse: jobs.Pulse) -> Stored:
         bulk.analyze(frames.IMPACTS, "item_id")
         bulk.analyze(ROWS, "id", "source_id", "key", "item_id", "line_id")
     return Stored(created, updated, were_debts - updated, gone)
+
+
+def _refused(error: Exception) -> NotValid:
+    """What the database refuses, as far as it can be told by what stands where."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT i.id, n.external_ref FROM {_MOVES}"
+            f" JOIN {frames.ITEMS} i ON i.external_ref = n.external_ref AND i.id <> d.item_id"
+            f" WHERE {_NEW_ITEMS} ORDER BY n.id LIMIT 1"
+        )
+        taken = cursor.fetchone()
+    if taken:
+        return NotValid(
+            f"DEBT-{taken[0]} is of no row of this ledger and has the external reference"
+            f" '{taken[1]}', which one of its lines would get, so none was stored.",
+            hint="Change the reference of that debt, or import the ledger under another name.",
+        )
+    return NotValid(
+        "The database refused the lines, so none was stored: " + str(error).strip().splitlines()[0],
+        hint="Correct the line that breaks this rule in the ledger, and import it again.",
+    )
 
 
 def _check_staged(job: LedgerImport) -> int:

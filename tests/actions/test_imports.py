@@ -290,7 +290,7 @@ def test_a_reference_that_belongs_to_another_debt_stores_nothing():
     job = preview(TWO)
     imports.commit(import_id=job.pk, by=None)
 
-    with pytest.raises(lines.NotValid, match="external_ref"):
+    with pytest.raises(lines.NotValid, match=r"has the external reference 'sheet/ \| a-2'"):
         imports.run(job.pk, "test")
 
     assert DebtItem.objects.count() == 1
