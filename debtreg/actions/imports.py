@@ -94,8 +94,11 @@ def choose(
     sheets: Sequence[str] | None = None,
     by: User | None,
 ) -> LedgerImport:
-    """Correct the guessed columns (sheet -> column index -> field or None) and preview again."""
-    job = _ready(import_id, by)
+    """Correct the guessed columns (sheet -> column index -> field or None) and preview again.
+
+    Also where the ledger was refused for want of a title column.
+    """
+    job = _ready(import_id, by, to_choose=True)
     job.mapping, job.sheets = dict(mapping), list(sheets) if sheets is not None else None
     return _queue(job, ImportStep.PREVIEW)
 
@@ -134,14 +137,17 @@ def cancel(*, import_id: int, by: User | None) -> LedgerImport:
     return job
 
 
-def _ready(import_id: int, by: User | None) -> LedgerImport:
+def _ready(import_id: int, by: User | None, *, to_choose: bool = False) -> LedgerImport:
     rights.check(by, "ledger.import")
     job = _locked(import_id)
     if job.step == ImportStep.COMMIT and job.state == JobState.DONE:
         raise Conflict(
             f"Import {import_id} is stored already.", hint="Upload the ledger again to update."
         )
-    if job.state not in (JobState.DONE, JobState.FAILED) or job.refusal:
+    if job.state == JobState.FAILED and job.wants_columns:
+        if not to_choose:
+            raise Conflict(f"There is nothing to store yet. {job.error}", hint=job.hint)
+    elif job.state not in (JobState.DONE, JobState.FAILED) or job.refusal:
         raise _no_preview(job)
     return job
 
@@ -163,7 +169,7 @@ def _locked(import_id: int) -> LedgerImport:
 def _queue(job: LedgerImport, step: str) -> LedgerImport:
     job.step, job.state, job.attempts = step, JobState.QUEUED, 0
     job.queued_at, job.finished_at = timezone.now(), None
-    job.error = job.hint = job.stage = ""
+    job.error = job.hint = job.stage = job.refusal = ""
     job.traceparent = tracing.current()
     job.save()
     return job
@@ -198,7 +204,12 @@ def _preview(job: LedgerImport, owner: str, pulse: jobs.Pulse) -> None:
                 refusal=refused.code,
                 error=refused.message,
                 hint=refused.hint,
+                workbook={"sheets": [asdict(sheet) for sheet in refused.sheets]},
+                summary={},
+                sample=[],
             )
+            lines.drop(job)
+            job.findings.all().delete()
         return
     pulse.report("staging", 0, len(book.rows))
     with transaction.atomic():

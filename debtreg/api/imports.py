@@ -127,7 +127,10 @@ class ImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSe
 
     @extend_schema(request=ChoiceSerializer, responses={202: ImportSerializer})
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Correct which columns and sheets are taken; the preview is made again."""
+        """Correct which columns and sheets are taken; the preview is made again.
+
+        Also where `refusal` is `not_a_ledger` and `workbook` has columns: take one for the title.
+        """
         sent = ChoiceSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         job = self.get_object()

@@ -114,11 +114,14 @@ def known_words(row: Iterable[str]) -> int:
     return sum(word.is_known for word in found) if has_title else 0
 
 
-def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Header | None:
+def find(
+    sheet: Sheet, mapping: Mapping[int, str | None] | None = None, *, untitled: bool = False
+) -> Header | None:
     """The header of a sheet, or None if no row has a title column.
 
-    A `mapping` of column index -> field overrules the guess; with a title in it, any row may be
-    the header: the one with the most known words, else the first.
+    A `mapping` of column index -> field overrules the guess; with a title in it, or if `untitled`,
+    any row may be the header: the one with the most known words, else the first that is at least
+    half as wide as the widest.
     """
     if sheet.cells_in_row is None:
         searched = int(np.searchsorted(sheet.rows, SEARCHED_ROWS, side="right"))
@@ -141,7 +144,10 @@ def find(sheet: Sheet, mapping: Mapping[int, str | None] | None = None) -> Heade
             columns = _columns(upper, row, *across.get(int(sheet.rows[at - 1]), ({}, set())))
             score = sum(c.field is not None or bool(c.may_be) for c in columns.values())
             candidates.append((score, at, at - 1, columns))
-    if mapping and "title" in mapping.values():
+    if untitled or (mapping and "title" in mapping.values()):
+        if not any(score for score, *_ in candidates):
+            widest = max((len(c[3]) for c in candidates), default=0)
+            candidates = [c for c in candidates if 2 * len(c[3]) >= widest]
         usable = candidates
     else:
         usable = [c for c in candidates if any(col.field == "title" for col in c[3].values())]

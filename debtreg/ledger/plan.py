@@ -39,6 +39,7 @@ class SheetInfo:
     """A sheet of the file. `why` it is not imported: sheet_hidden, sheet_without_title, not_chosen.
 
     rows : debts and rows that wait below a header, else lines with content
+    header_row, columns : guessed where no row has a title column, so that one can be chosen
     """
 
     name: str
@@ -60,10 +61,11 @@ class Workbook:
 
 @dataclass(slots=True)
 class Plan:
-    """A sheet and what is to be done with it."""
+    """A sheet and what is to be done with it. `guess` is its header if it has none with a title."""
 
     sheet: Sheet
     header: Header | None
+    guess: Header | None
     body: Body | None
     imported: bool
     why: str
@@ -73,7 +75,7 @@ class Plan:
         return len(self.body.rows) if self.body else self.sheet.count
 
     def info(self) -> SheetInfo:
-        header = self.header
+        header = self.header or self.guess
         return SheetInfo(
             name=self.sheet.name,
             hidden=self.sheet.hidden,
@@ -134,8 +136,9 @@ def make(
         if wrong := {name for name in corrected.values() if name} - set(headers.FIELDS):
             raise UnknownField(sheet.name, wrong)
         header = headers.find(sheet, corrected)
-        if header and not header.column("title"):
-            header = None
+        guess = None
+        if header is None or not header.column("title"):
+            header, guess = None, headers.find(sheet, corrected, untitled=True)
         why = ""
         if chosen is not None and sheet.name not in chosen:
             why = "sheet_hidden" if sheet.hidden else "not_chosen"
@@ -143,18 +146,21 @@ def make(
             why = "sheet_hidden"
         elif header is None:
             why = "sheet_without_title"
-        plans.append(Plan(sheet, header, None, not why, why))
+        plans.append(Plan(sheet, header, guess, None, not why, why))
     _check(plans, filename)
     for plan in plans:
         if plan.header:
             plan.body = body.read(plan.sheet, plan.header)
             _drop_empty_columns(plan.body)
     if not any(plan.rows for plan in plans if plan.imported):
-        rows = ", ".join(str(p.header.row) for p in plans if p.imported and p.header)
+        found = {p.header.row for p in plans if p.imported and p.header}
+        rows = ", ".join(map(str, sorted(found)))
         raise LedgerRefused(
             "no_rows",
             f"{filename} has a header in row {rows} and no debt below it.",
             "Check that it is the right file, and that the rows stand below the header.",
+            # Without a correction there is nothing that another one could mend.
+            tuple(plan.info() for plan in plans) if mapping else (),
         )
     return plans
 
@@ -162,19 +168,22 @@ def make(
 def _check(plans: Sequence[Plan], filename: str) -> None:
     ledgers = [plan for plan in plans if plan.imported]
     if not ledgers:
-        unseen = [p.sheet.name for p in plans if p.header]
+        sheets = tuple(plan.info() for plan in plans)
+        unseen = [f"“{p.sheet.name}”" if p.sheet.name else "it" for p in plans if p.header]
         if unseen:
             raise LedgerRefused(
                 "not_a_ledger",
                 f"No sheet that was chosen in {filename} has a title column; "
-                f"{', '.join(f'“{name}”' for name in unseen)} has one and is hidden or not chosen.",
+                f"{', '.join(unseen)} has one and is hidden or not chosen.",
                 "Choose that sheet.",
+                sheets,
             )
         raise LedgerRefused(
             "not_a_ledger",
             f"{filename} has no title column: none of its first {headers.SEARCHED_ROWS} rows "
             "names one.",
-            "Call the column that says what each debt is “Title” or “标题”, or choose it by hand.",
+            "Choose the column that says what each debt is, or call it “Title” or “标题”.",
+            sheets,
         )
     count = sum(plan.sheet.count - plan.header.first_data for plan in ledgers if plan.header)
     if count > ROW_LIMIT:

@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,19 @@ def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
             f"{filename} has no content: {len(sheets)} sheets without a single cell.",
             "Check that it is the right file, and save the ledger again.",
         )
+    _name_apart(sheets)
     return sheets
+
+
+def _name_apart(sheets: Sequence[Sheet]) -> None:
+    """Keys of rows start with their sheet's name: of equal ones the second is called #2."""
+    names: set[str] = set()
+    for sheet in sheets:
+        name, number = sheet.name, 1
+        while sheet.name in names:
+            number += 1
+            sheet.name = f"{name} #{number}"
+        names.add(sheet.name)
 
 
 def _content(path: Path) -> tuple[str | None, str | None]:

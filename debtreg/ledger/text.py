@@ -6,7 +6,7 @@ import codecs
 import csv
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -48,7 +48,7 @@ def read(path: Path, filename: str, progress: Progress) -> list[Sheet]:
         with path.open(encoding=encoding, newline="") as file:
             if extension in (".md", ".txt") and _has_pipe_table(file):
                 file.seek(0)
-                return _markdown(file)
+                return _markdown(file, filename)
             if extension == ".md":
                 raise LedgerRefused(
                     "not_a_ledger",
@@ -136,6 +136,10 @@ class _OpenQuote(Exception):
     """A quotation mark that opens in the record starting on this line never closes."""
 
 
+class _LongCell(Exception):
+    """A cell on this line is longer than any that a table holds."""
+
+
 def _records(file: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Each record with the line that it starts on."""
     lines: list[str] = []  # of the record being read
@@ -154,8 +158,9 @@ def _records(file: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
             lines.clear()
             yield start, record
             start = reader.line_num + 1
-    except csv.Error:  # the only one left without `strict`: a cell over 131,072 characters
-        raise _OpenQuote(start) from None
+    except csv.Error:  # the only one left without `strict`: a cell over the limit
+        # One that goes on over lines has swallowed them: its quotation mark does not close.
+        raise (_OpenQuote if len(lines) > 1 else _LongCell)(start) from None
     try:
         list(csv.reader(last_lines, delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -190,13 +195,7 @@ def _delimited(
     cells, lengths = Cells(), array("I")
     try:
         for number, (line, record) in enumerate(_records(file, delimiter)):
-            if len(record) > COLUMN_LIMIT:
-                raise LedgerRefused(
-                    "corrupt_file",
-                    f"Line {line} of {filename} has {len(record):,} cells; a table has at most "
-                    f"{COLUMN_LIMIT:,}.",
-                    "Check the separators of that line.",
-                )
+            _check_width(line, record, filename)
             if any(record) and not "".join(record).isspace() and cells.add(line, record):
                 lengths.append(len(record))
             if number % 20_000 == 0:
@@ -208,9 +207,25 @@ def _delimited(
             "cell.",
             "Close it, or double it where it is part of the text.",
         ) from None
+    except _LongCell as line:
+        raise LedgerRefused(
+            "corrupt_file",
+            f"A cell in line {line} of {filename} has over {csv.field_size_limit():,} characters.",
+            "Shorten it, and check that no separator is missing there.",
+        ) from None
     sheet = _sheet("", cells, lengths)
     sheet.decimal = "," if delimiter == ";" else "."
     return sheet
+
+
+def _check_width(line: int, row: Sequence[str], filename: str) -> None:
+    if len(row) > COLUMN_LIMIT:
+        raise LedgerRefused(
+            "corrupt_file",
+            f"Line {line} of {filename} has {len(row):,} cells; a table has at most "
+            f"{COLUMN_LIMIT:,}.",
+            "Check the separators of that line.",
+        )
 
 
 def _sheet(name: str, cells: Cells, lengths: array[int]) -> Sheet:
@@ -262,7 +277,7 @@ def _has_pipe_table(file: IO[str]) -> bool:
     return False
 
 
-def _markdown(file: IO[str]) -> list[Sheet]:
+def _markdown(file: IO[str], filename: str) -> list[Sheet]:
     """A sheet for each table, called as the heading above it or by its number.
 
     Lines between tables are notes of the table before them.
@@ -275,6 +290,7 @@ def _markdown(file: IO[str]) -> list[Sheet]:
     def add(number: int, line: str) -> None:
         _, cells, lengths, _ = tables[-1]
         row = _row(line)
+        _check_width(number, row, filename)
         if any(row) and cells.add(number, row):
             lengths.append(len(row))
 
@@ -300,8 +316,7 @@ def _markdown(file: IO[str]) -> list[Sheet]:
         tables[-1][3].append(waiting)
     sheets: list[Sheet] = []
     for name, cells, lengths, notes in tables:
-        same = sum(sheet.name.split(" #")[0] == name for sheet in sheets)
-        sheet = _sheet(f"{name} #{same + 1}" if same else name, cells, lengths)
+        sheet = _sheet(name, cells, lengths)
         sheet.notes = notes
         sheets.append(sheet)
     return sheets

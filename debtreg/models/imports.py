@@ -61,6 +61,13 @@ class LedgerImport(Job):
     def __str__(self) -> str:
         return f"import {self.pk} of {self.filename}"
 
+    @property
+    def wants_columns(self) -> bool:
+        """It was refused, and a person may choose the columns that make it a ledger."""
+        return bool(self.refusal) and any(
+            sheet["columns"] for sheet in self.workbook.get("sheets", ())
+        )
+
 
 class UploadChunk(models.Model):
     """A piece of an uploaded file. In the database, because web and worker share no disk."""

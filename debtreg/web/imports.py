@@ -27,6 +27,8 @@ from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 30
 FINDINGS_A_PAGE = 100
+# Of all sheets; a form with more is more than a browser and the server take.
+SHOWN_COLUMNS = 500
 
 
 @login_required
@@ -89,7 +91,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "page": keyset.page(
                 findings.order_by("pk"), size=FINDINGS_A_PAGE, cursor=request.GET.get("cursor")
             ),
-            "sheets": _sheets(job),
+            "sheets": _shown(job),
             "fields": words.LEDGER_FIELDS.items(),
             "field_names": words.LEDGER_FIELDS,
             "skipped_because": words.SKIPPED,
@@ -106,6 +108,17 @@ def _sheets(job: LedgerImport) -> list[dict[str, Any]]:
     return job.workbook.get("sheets", [])
 
 
+def _shown(job: LedgerImport) -> list[dict[str, Any]]:
+    """The sheets, each with the columns that its form has, and how many more it has."""
+    sheets, left = [], SHOWN_COLUMNS
+    for sheet in _sheets(job):
+        columns = sheet["columns"][:left]
+        left -= len(columns)
+        more = len(sheet["columns"]) - len(columns)
+        sheets.append({**sheet, "columns": columns, "more": more})
+    return sheets
+
+
 def _field(name: str | None) -> str | None:
     return name if name in words.LEDGER_FIELDS else None
 
@@ -115,10 +128,10 @@ def columns(request: PageRequest, pk: int) -> str:
     """Read the file again with other columns or sheets, as the selects `SHEET-COLUMN` say."""
     job = _get(pk)
     mapping: dict[str, dict[str, str | None]] = {}
-    for number, sheet in enumerate(_sheets(job)):
-        mapping[sheet["name"]] = {
+    for number, sheet in enumerate(_shown(job)):
+        mapping[sheet["name"]] = job.mapping.get(sheet["name"], {}) | {
             str(column["index"]): _field(request.POST.get(f"{number}-{column['index']}"))
-            for column in sheet.get("columns", [])
+            for column in sheet["columns"]
         }
     chosen = [
         sheet["name"]

@@ -123,6 +123,26 @@ def test_a_file_that_is_no_ledger_fails_with_a_reason(api, db):
     assert is_error(api.post(f"{IMPORTS}{job}/commit/"), 409)
 
 
+def test_a_ledger_without_a_known_title_says_which_columns_it_has_and_takes_one(api, db):
+    job = upload(api, "a.csv", b"was,why\nSlow,because\n").json()["id"]
+    tasks.run_import(job)
+
+    found = api.get(f"{IMPORTS}{job}/").json()
+    assert (found["state"], found["refusal"]) == ("failed", "not_a_ledger")
+    (sheet,) = found["workbook"]["sheets"]
+    assert (sheet["header_row"], [c["header"] for c in sheet["columns"]]) == (1, ["was", "why"])
+    refused = api.post(f"{IMPORTS}{job}/commit/")
+    assert is_error(refused, 409)
+    assert "Choose the column" in refused.json()["hint"]
+
+    chosen = {"mapping": {sheet["name"]: {"0": "title"}}}
+    assert api.patch(f"{IMPORTS}{job}/", chosen).json()["refusal"] == ""
+    tasks.run_import(job)
+    api.post(f"{IMPORTS}{job}/commit/")
+    tasks.run_import(job)
+    assert DebtItem.objects.get().title == "Slow"
+
+
 def test_an_import_is_cancelled(api, db):
     job = upload(api, "a.csv", b"title\nx\n").json()["id"]
 

@@ -61,6 +61,55 @@ def test_a_file_without_a_title_column_is_refused(tmp_path, name, text):
     assert refusal(write(tmp_path / name, text)).code == "not_a_ledger"
 
 
+UNTITLED = [
+    ["台账 2026"],
+    ["Kürzel", "Bezeichnung", "Aufwand"],
+    ["A-1", "Retries without back-off", 3],
+    ["A-2", "No index", 5],
+]
+
+
+def test_a_refusal_for_want_of_a_title_names_the_columns_to_choose_from(tmp_path):
+    path = workbook(
+        tmp_path / "a.xlsx",
+        lambda sheet: [sheet.write_row(row, 0, cells) for row, cells in enumerate(UNTITLED)],
+    )
+    (sheet,) = refusal(path).sheets
+    assert (sheet.imported, sheet.why, sheet.header_row) == (False, "sheet_without_title", 2)
+    assert [(c.letter, c.header, c.samples) for c in sheet.columns] == [
+        ("A", "Kürzel", ("A-1", "A-2")),
+        ("B", "Bezeichnung", ("Retries without back-off", "No index")),
+        ("C", "Aufwand", ("3", "5")),
+    ]
+    ledger = read(path, "a.xlsx", CATALOG, mapping={sheet.name: {1: "title", 2: "effort"}})
+    assert ledger.sheets[0].header_row == 2
+    assert ledger.rows["title"].tolist() == ["Retries without back-off", "No index"]
+    assert ledger.rows["effort_likely"].tolist() == [3, 5]
+
+
+def test_a_sheet_without_a_title_beside_a_ledger_shows_its_columns_too(tmp_path):
+    import xlsxwriter
+
+    path = tmp_path / "a.xlsx"
+    book = xlsxwriter.Workbook(str(path))
+    for name, rows in (("Ledger", [["Title"], ["Leak"]]), ("More", UNTITLED)):
+        sheet = book.add_worksheet(name)
+        for row, line in enumerate(rows):
+            sheet.write_row(row, 0, line)
+    book.close()
+    more = inspect(path, "a.xlsx").sheets[1]
+    assert (more.imported, [c.header for c in more.columns]) == (
+        False,
+        ["Kürzel", "Bezeichnung", "Aufwand"],
+    )
+    ledger = read(path, "a.xlsx", CATALOG, mapping={"More": {1: "title"}})
+    assert ledger.rows["title"].tolist() == ["Leak", "Retries without back-off", "No index"]
+
+
+def test_a_refusal_for_anything_else_offers_no_columns(tmp_path):
+    assert refusal(write(tmp_path / "a.csv", "ID,Title\n")).sheets == ()
+
+
 def test_a_workbook_whose_only_ledger_is_hidden_says_which_sheet_to_choose(tmp_path):
     import xlsxwriter
 
@@ -262,3 +311,21 @@ def test_a_file_of_very_many_cells_is_refused(tmp_path, monkeypatch, name):
     )
     error = refusal(write(tmp_path / name, text))
     assert error.code == "unpacks_too_big"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("1,Leak," + "x" * 140_000, "A cell in line 2 of a.csv has over 131,072 characters."),
+        ('1,"Leak\n' + "2,Slow\n" * 30_000, "opens in line 2 of a.csv does not close"),
+    ],
+)
+def test_a_cell_beyond_measure_is_told_from_a_quotation_mark_that_stays_open(tmp_path, row, said):
+    error = refusal(write(tmp_path / "a.csv", f"ID,Title,Why\n{row}\n3,Last,\n"))
+    assert (error.code, said in error.message) == ("corrupt_file", True)
+
+
+def test_a_markdown_table_wider_than_any_sheet_is_refused(tmp_path):
+    line = "|" + "-|" * 20_000
+    error = refusal(write(tmp_path / "a.md", f"{line}\n{line}\n"))
+    assert "has 20,000 cells; a table has at most 16,384" in error.message

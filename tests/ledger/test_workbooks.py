@@ -430,3 +430,18 @@ def test_a_reader_that_is_told_to_stop_leaves_no_process_behind(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         read(path, path.name, CATALOG, progress=stop)
     assert [process.returncode is not None for process in started] == [True]
+
+
+def test_sheets_of_the_same_name_are_told_apart(tmp_path):
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(tmp_path / "a.xlsx"))
+    for name in ("Debts", "Other"):
+        book.add_worksheet(name).write_column("A1", ["Title", "Leak"])
+    book.close()
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as file:
+        names = file.read("xl/workbook.xml").replace(b'"Other"', b'"Debts"')
+    path = repacked(tmp_path / "a.xlsx", tmp_path / "b.xlsx", {"xl/workbook.xml": names})
+    ledger = read(path, "b.xlsx", CATALOG)
+    assert ledger.rows["sheet"].tolist() == ["Debts", "Debts #2"]
+    assert ledger.rows["key"].is_unique

@@ -1,5 +1,6 @@
 """What the commands print, and how they end: 0 done, 1 something to look at, 2 could not run."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -140,6 +141,30 @@ def test_import_ledger_refuses_what_is_no_ledger(company, tmp_path):
 
     assert "wrong_format" in refused("import_ledger", file)
     assert not DebtItem.objects.exists()
+
+
+def test_import_ledger_is_told_what_a_column_is(company, tmp_path, capsys):
+    file = tmp_path / "sheet.csv"
+    file.write_text(
+        HEADER.replace("Title", "Was").replace("Effort (person-days)", "Dauer")
+        + "A-1,Slow,order-api,Open,1,9000\n"
+    )
+
+    said = refused("import_ledger", file)
+    assert "not_a_ledger; say it with --column title=...: A ID, B Was, C Service" in said
+    for wrong, answer in (
+        ("title=Wer", "no column 'Wer'. There are: A ID, B Was"),
+        ("titel=Was", "no field 'titel'. There are: id, title"),
+    ):
+        assert answer in refused("import_ledger", file, "--column", wrong)
+
+    for title, effort in (("Was", "Dauer"), ("B", "E")):
+        columns = ("--column", f"title={title}", "--column", f"effort={effort}")
+        with suppress(SystemExit):  # with findings: a bare number has no unit
+            call_command("import_ledger", file, *columns)
+    assert "0 new, 0 updated, 1 unchanged" in capsys.readouterr().out
+    assert DebtItem.objects.get().title == "Slow"
+    assert DebtItem.objects.get().effort_likely == 1
 
 
 def test_import_ledger_names_a_file_that_is_not_there(db, tmp_path):

@@ -106,6 +106,76 @@ def test_columns_are_guessed_and_can_be_corrected(engineer: Client, company: Com
     assert job.sample[0]["effort_likely"] is None, "that column was set to nothing"
 
 
+UNTITLED = LEDGER.replace("Title", "Bezeichnung")
+
+
+def test_a_ledger_without_a_known_title_asks_which_column_it_is(
+    engineer: Client, company: Company
+) -> None:
+    upload(engineer, UNTITLED)
+    page = work(engineer)
+    job = LedgerImport.objects.get()
+    assert job.refusal == "not_a_ledger"
+    assert "Which column says what each debt is?" in page
+    assert "header taken from row 1" in page
+    assert "Bezeichnung" in page
+    assert "Nothing was stored." in page
+    assert "Waits for its columns" in engineer.get("/imports/").text
+
+    answer = engineer.post(f"/imports/{job.pk}/commit/", follow=True).text
+    assert "There is nothing to store yet. ledger.csv has no title column" in answer
+    assert "Choose the column that says what each debt is" in answer
+
+    columns = {"0-1": "title", "0-2": "service", "0-3": "effort", "0-4": "annual_cost"}
+    engineer.post(f"/imports/{job.pk}/columns/", {"sheet-0": "yes", **columns})
+    page = work(engineer)
+    assert "2 debts would be imported" in page
+    engineer.post(f"/imports/{job.pk}/commit/")
+    assert "Stored: 2 new debts" in work(engineer)
+    assert DebtItem.objects.get(title="Refund lookup scans the table").effort_likely == 2
+
+
+def test_a_title_that_is_taken_away_again_leaves_nothing_to_store(
+    engineer: Client, company: Company
+) -> None:
+    upload(engineer)
+    work(engineer)
+    job = LedgerImport.objects.get()
+    engineer.post(f"/imports/{job.pk}/columns/", {"sheet-0": "yes", "0-2": "service"})
+    page = work(engineer)
+    assert "Which column says what each debt is?" in page
+    assert not job.lines.exists()
+    assert not job.findings.exists()
+    assert "nothing to store yet" in engineer.post(f"/imports/{job.pk}/commit/", follow=True).text
+
+
+def test_a_wrong_choice_that_leaves_no_debt_can_be_corrected(
+    engineer: Client, company: Company
+) -> None:
+    upload(engineer, "Was,Wer\nSlow,\n")
+    work(engineer)
+    job = LedgerImport.objects.get()
+    engineer.post(f"/imports/{job.pk}/columns/", {"sheet-0": "yes", "0-1": "title"})
+    assert "no debt below it" in work(engineer)
+    engineer.post(f"/imports/{job.pk}/columns/", {"sheet-0": "yes", "0-0": "title"})
+    assert "1 debt would be imported" in work(engineer)
+
+
+def test_a_sheet_of_very_many_columns_shows_those_that_a_form_can_take(
+    engineer: Client, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "SHOWN_COLUMNS", 3)
+    upload(engineer)
+    page = work(engineer)
+    job = LedgerImport.objects.get()
+    assert page.count("<select") == 3
+    assert "3 more columns are not shown" in page
+    engineer.post(f"/imports/{job.pk}/columns/", {"sheet-0": "yes", "0-1": "title"})
+    work(engineer)
+    job.refresh_from_db()
+    assert job.sample[0]["effort_likely"] == 1, "what the form did not show is as guessed"
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [

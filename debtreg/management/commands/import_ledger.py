@@ -2,11 +2,13 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
+from debtreg import ledger
 from debtreg.actions import audit, imports, jobs
 from debtreg.errors import DebtregError
 from debtreg.management.progress import watch
@@ -29,6 +31,13 @@ class Command(BaseCommand):
             "--source", help="the ledger's name; the same name again updates (the file's name)"
         )
         parser.add_argument("--sheet", action="append", help="only this sheet; may be repeated")
+        parser.add_argument(
+            "--column",
+            action="append",
+            metavar="FIELD=COLUMN",
+            help="what a column is, by its letter or header, where the guess from the headers is"
+            " wrong, as title=B; may be repeated",
+        )
         parser.add_argument("--dry-run", action="store_true", help="preview, store nothing")
 
     def handle(
@@ -37,6 +46,7 @@ class Command(BaseCommand):
         file: Path,
         source: str | None,
         sheet: list[str] | None,
+        column: list[str] | None,
         dry_run: bool,
         **options: Any,
     ) -> None:
@@ -49,9 +59,15 @@ class Command(BaseCommand):
             if sheet:
                 LedgerImport.objects.filter(pk=job.pk).update(sheets=sheet)
             self._do(job)
+            if column and job.workbook.get("sheets"):
+                mapping = _chosen(job, column)
+                imports.choose(import_id=job.pk, mapping=mapping, sheets=sheet, by=None)
+                self._do(job)
+            _stop_if_failed(job)
             if not dry_run:
                 imports.commit(import_id=job.pk, by=None)
                 self._do(job)
+                _stop_if_failed(job)
             else:
                 imports.cancel(import_id=job.pk, by=None)
         except OSError as error:
@@ -72,8 +88,6 @@ class Command(BaseCommand):
             jobs.cancel(LedgerImport, job.pk)
             raise CommandError("Cancelled; nothing was stored.", returncode=2) from None
         job.refresh_from_db()
-        if job.state == JobState.FAILED:
-            raise CommandError(f"{job.error} {job.hint} ({job.refusal})", returncode=2)
 
     def _report(self, job: LedgerImport, dry_run: bool) -> None:
         summary = job.summary
@@ -101,6 +115,44 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(counts))
         if findings or summary["held"]:
             raise SystemExit(1)
+
+
+def _stop_if_failed(job: LedgerImport) -> None:
+    if job.state == JobState.FAILED:
+        ways = f"; say it with --column title=...: {_named(job)}" if job.wants_columns else ""
+        raise CommandError(f"{job.error} {job.hint} ({job.refusal}{ways})", returncode=2)
+
+
+def _named(job: LedgerImport) -> str:
+    columns = [column for sheet in job.workbook["sheets"] for column in sheet["columns"]]
+    more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+    return ", ".join(f"{c['letter']} {c['header']}".strip() for c in columns[:SHOWN]) + more
+
+
+def _chosen(job: LedgerImport, wanted: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """FIELD=COLUMN, ... as the mapping of each sheet that has the column, by letter or header."""
+    mapping: dict[str, dict[str, str | None]] = {}
+    for each in wanted:
+        field, _, name = each.partition("=")
+        if field not in ledger.FIELDS:
+            raise CommandError(
+                f"--column {each}: there is no field '{field}'. There are: "
+                f"{', '.join(ledger.FIELDS)}.",
+                returncode=2,
+            )
+        found = False
+        for sheet in job.workbook["sheets"]:
+            column = next((c for c in sheet["columns"] if name in (c["header"], c["letter"])), None)
+            if column:
+                found = True
+                chosen = mapping.setdefault(sheet["name"], {})
+                chosen |= {str(c["index"]): None for c in sheet["columns"] if c["field"] == field}
+                chosen[str(column["index"])] = field
+        if not found:
+            raise CommandError(
+                f"{job.filename} has no column '{name}'. There are: {_named(job)}.", returncode=2
+            )
+    return mapping
 
 
 def _columns(sheet: dict[str, Any]) -> str:
