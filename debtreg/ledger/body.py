@@ -143,6 +143,7 @@ def read(sheet: Sheet, header: Header) -> Body:
         too_many[row] = True
     title = header.column("title")
     alone = all_cells == 1
+    elsewhere = (last_index != (title.index if title else -1)) & ~_ids(sheet, header)
     across = {(top, left - 1) for top, left, _, right in sheet.merged if right > left}
     merged = np.zeros(count, dtype=bool)
     for row in np.flatnonzero(alone & below).tolist() if across else ():
@@ -150,7 +151,7 @@ def read(sheet: Sheet, header: Header) -> Body:
     reasons = {
         "total": total,
         "repeated_header": _headers_again(sheet, header) & (own >= min(2, len(header.texts[-1]))),
-        "note": alone & (merged | (last_index != (title.index if title else -1))),
+        "note": alone & (merged | elsewhere),
     }
     kept = below & (own > 0)
     skipped: list[tuple[int, str, str]] = [(line, "note", text) for line, text in sheet.notes]
@@ -205,6 +206,18 @@ def _chosen(
     for code in used(codes[among], len(texts)):
         flags[code] = is_meant(texts[code])
     return among & flags[codes]
+
+
+_ID = re.compile(r"(?=.*\d)[\w.#/-]{1,40}", re.ASCII)
+
+
+def _ids(sheet: Sheet, header: Header) -> Mask:
+    """The rows that have an id, not a remark in its column: a word with a digit."""
+    column = header.column("id")
+    if column is None or column.index not in sheet.columns:
+        return np.zeros(len(sheet.rows), dtype=bool)
+    codes, texts = _cells(sheet, column.index)
+    return _chosen(codes, texts, lambda text: bool(_ID.fullmatch(text.strip())), codes >= 0)
 
 
 _NUMBER_TEXT = re.compile(r"[\d\s.,%+-]+")

@@ -25,13 +25,12 @@ def test_lines_that_are_no_debts_are_listed_with_the_reason(tmp_path):
         ",Total,5\n"
         "7,,\n",
     )
-    assert ledger.rows["row"].tolist() == [2, 7]
+    assert ledger.rows["row"].tolist() == [2, 7, 10]
     assert ledger.skipped[["row", "reason", "text"]].values.tolist() == [
         [4, "note", "First quarter"],
         [5, "repeated_header", "ID | Title | Service"],
         [8, "total", " 合 计： | 2"],
         [9, "total", "Total | 5"],
-        [10, "note", "7"],
     ]
 
 
@@ -48,11 +47,38 @@ def test_a_text_merged_across_is_a_note_and_one_alone_in_the_title_column_is_a_d
         sheet.merge_range("A2:E2", "支付组")
         sheet.write("B3", "Leak")
         sheet.merge_range("B4:E4", "Footnote")
+        sheet.merge_range("A5:E5", "2026-Q1")
 
     path = workbook(tmp_path / "a.xlsx", fill)
     ledger = read(path, path.name, CATALOG)
     assert ledger.rows["title"].tolist() == ["Leak"]
-    assert ledger.skipped[["row", "reason"]].values.tolist() == [[2, "note"], [4, "note"]]
+    assert ledger.skipped[["row", "reason"]].values.tolist() == [
+        [2, "note"],
+        [4, "note"],
+        [5, "note"],
+    ]
+
+
+@pytest.mark.parametrize("title", ["", "  ", "\x01\x02", "\u200b", "\ufeff\u200b \u2060"])
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
+def test_an_id_without_a_visible_title_waits_for_one(tmp_path, name, title):
+    rows = [["ID", "Title", "Owner"], ["TD-1", "Leak", "Ann"], ["TD-2", title, ""]]
+    rows += [["3", title, "Bob"], ["estimates of 2026", "", ""]]
+    if name == "a.csv":
+        ledger = read_text(tmp_path, "".join(",".join(row) + "\n" for row in rows))
+    else:
+        path = workbook(
+            tmp_path / name,
+            lambda sheet: [sheet.write_row(at, 0, row) for at, row in enumerate(rows)],
+        )
+        ledger = read(path, name, CATALOG)
+    assert ledger.rows["id"].tolist() == ["TD-1", "TD-2", "3"]
+    assert ledger.rows["state"].tolist() == ["imported", "held", "held"]
+    assert {(row, kind) for row, _, kind in flags(ledger, "title_missing")} == {
+        (3, "title_missing"),
+        (4, "title_missing"),
+    }
+    assert ledger.skipped[["row", "reason"]].values.tolist() == [[5, "note"]]
 
 
 def test_content_without_a_title_is_held(tmp_path):
