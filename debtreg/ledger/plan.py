@@ -81,13 +81,18 @@ class Plan:
             hidden=self.sheet.hidden,
             imported=self.imported,
             why=self.why,
-            message=sentence(self.why, self.sheet.name) if self.why in _SHEET_KINDS else "",
+            message=_about(self.why, self.sheet.name) if self.why in _SHEET_KINDS else "",
             rows=self.rows,
             header_row=header.row if header else None,
             columns=tuple(_column_info(self.sheet, header, c) for c in header.columns)
             if header
             else (),
         )
+
+
+def _about(kind: str, sheet: str) -> str:
+    """The table of a text file has no name."""
+    return sentence(kind, sheet) if sheet else sentence(kind, "").replace("sheet “”", "table")
 
 
 _SHEET_KINDS = ("sheet_hidden", "sheet_without_title")
@@ -117,8 +122,9 @@ def _column_info(sheet: Sheet, header: Header, column: HeaderColumn) -> ColumnIn
 
 class UnknownField(DebtregError):
     def __init__(self, sheet: str, names: set[str]) -> None:
+        where = f" of sheet “{sheet}”" if sheet else ""
         super().__init__(
-            f"The mapping of sheet “{sheet}” names {', '.join(sorted(names))}, which no field is.",
+            f"The mapping{where} names {', '.join(sorted(names))}, which no field is.",
             hint=f"Fields are {', '.join(headers.FIELDS)}.",
         )
 
@@ -169,13 +175,23 @@ def _check(plans: Sequence[Plan], filename: str) -> None:
     ledgers = [plan for plan in plans if plan.imported]
     if not ledgers:
         sheets = tuple(plan.info() for plan in plans)
-        unseen = [f"“{p.sheet.name}”" if p.sheet.name else "it" for p in plans if p.header]
+        unseen = [f"“{p.sheet.name}”" for p in plans if p.header and p.sheet.name]
         if unseen:
+            have, that = ("has one and is", "that sheet")
+            if len(unseen) > 1:
+                have, that = ("have one and are", "one of these sheets")
             raise LedgerRefused(
                 "not_a_ledger",
                 f"No sheet that was chosen in {filename} has a title column; "
-                f"{', '.join(unseen)} has one and is hidden or not chosen.",
-                "Choose that sheet.",
+                f"{', '.join(unseen)} {have} hidden or not chosen.",
+                f"Choose {that}.",
+                sheets,
+            )
+        if any(p.header for p in plans):
+            raise LedgerRefused(
+                "not_a_ledger",
+                f"{filename} is a single table and has no sheets, so nothing of it was chosen.",
+                "Choose the table, or choose no sheet.",
                 sheets,
             )
         raise LedgerRefused(

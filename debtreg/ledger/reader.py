@@ -104,9 +104,10 @@ def open_sheets(path: Path, filename: str, progress: Progress) -> list[Sheet]:
     else:
         sheets = _workbook(path, filename, kind, progress)
     if not any(sheet.count for sheet in sheets):
+        where = f" in its {len(sheets)} sheets" if len(sheets) > 1 else ""
         raise LedgerRefused(
             "empty_file",
-            f"{filename} has no content: {len(sheets)} sheets without a single cell.",
+            f"{filename} has no content: not a single cell{where} is filled.",
             "Check that it is the right file, and save the ledger again.",
         )
     _name_apart(sheets)

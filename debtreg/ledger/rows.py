@@ -360,7 +360,7 @@ class SheetReader:
                 "",
                 "row_ragged",
                 at,
-                [f"{n} cells, the header {width}" for n in lengths.tolist()],
+                [f"{n} cell{'s' * (n != 1)}, the header {width}" for n in lengths.tolist()],
             )
 
 

@@ -29,6 +29,19 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# What programs save text as by themselves; other guesses are mostly wrong, and help nobody.
+_ENCODING_NAMES = {
+    **dict.fromkeys(
+        ("cp1250", "cp1252", "cp850", "cp852", "iso8859_15", "iso8859_2", "latin_1"),
+        "Western or Central European text",
+    ),
+    **dict.fromkeys(("cp1251", "iso8859_5", "koi8_r", "cp866"), "Cyrillic text"),
+    **dict.fromkeys(("cp1253", "iso8859_7"), "Greek text"),
+    **dict.fromkeys(("cp1254", "iso8859_9"), "Turkish text"),
+    **dict.fromkeys(("shift_jis", "cp932", "euc_jp"), "Japanese text"),
+    **dict.fromkeys(("big5", "cp950", "big5hkscs"), "traditional Chinese text (Big5)"),
+    **dict.fromkeys(("euc_kr", "cp949"), "Korean text"),
+}
 _SAVE_AS_UTF8 = "Save it as “CSV UTF-8”, or as .xlsx."
 
 
@@ -60,10 +73,11 @@ def read(path: Path, filename: str, progress: Progress) -> list[Sheet]:
             delimiter = _delimiter(file, extension)
             file.seek(0)
             return [_delimited(file, delimiter, filename, path.stat().st_size, progress)]
-    except UnicodeDecodeError as broken:
+    except UnicodeDecodeError:
+        name = encoding.removesuffix("-sig").upper()
         raise LedgerRefused(
             "corrupt_file",
-            f"{filename} is marked as {encoding.upper()} and cannot be read so: {broken.reason}.",
+            f"{filename} begins with the mark of {name} and holds bytes that are not {name}.",
             _SAVE_AS_UTF8,
         ) from None
 
@@ -89,13 +103,15 @@ def _encoding(path: Path, filename: str) -> str:
     if _is_chinese(head) and _decodes(path, "gb18030"):
         return "gb18030"
     best = from_bytes(_around_first_odd_byte(head)).best()
-    raise _wrong_encoding(filename, best.encoding if best else "an unknown encoding")
+    raise _wrong_encoding(filename, _ENCODING_NAMES.get(best.encoding, "") if best else "")
 
 
 def _wrong_encoding(filename: str, name: str) -> LedgerRefused:
+    """`name` is for people; empty where nothing is known that they may have heard of."""
+    looks = f"it looks like {name}" if name else "what it is cannot be told"
     return LedgerRefused(
         "wrong_format",
-        f"{filename} is no UTF-8, UTF-16 or GB 18030 text; it looks like {name}.",
+        f"{filename} is no UTF-8, UTF-16 or GB 18030 text; {looks}.",
         _SAVE_AS_UTF8,
     )
 

@@ -47,6 +47,49 @@ def test_a_workbook_without_a_cell_is_refused_as_empty(tmp_path):
     assert refusal(path).code == "empty_file"
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (",,\n", {}, "a.csv has no content: not a single cell is filled."),
+        (
+            "ID,Title\n1,Leak\n",
+            {"sheets": ["Debts"]},
+            "a.csv is a single table and has no sheets, so nothing of it was chosen.",
+        ),
+        (
+            "ID,Title\n1,Leak\n",
+            {"mapping": {"": {1: "titel"}}},
+            "The mapping names titel, which no field is.",
+        ),
+    ],
+)
+def test_the_table_of_a_text_file_is_not_called_a_sheet_without_a_name(
+    tmp_path, text, options, said
+):
+    with pytest.raises(DebtregError) as refused:
+        read(write(tmp_path / "a.csv", text), "a.csv", CATALOG, **options)
+    assert refused.value.message == said
+
+
+def test_several_sheets_are_spoken_of_in_the_plural(tmp_path):
+    import xlsxwriter
+
+    path = tmp_path / "a.xlsx"
+    book = xlsxwriter.Workbook(str(path))
+    for name in ("A", "B", "Notes"):
+        book.add_worksheet(name).write_column("A1", ["-" if name == "Notes" else "Title", "x"])
+    book.close()
+    with pytest.raises(LedgerRefused) as refused:
+        read(path, "a.xlsx", CATALOG, sheets=["Notes"])
+    assert "“A”, “B” have one and are hidden or not chosen." in refused.value.message
+    assert refused.value.hint == "Choose one of these sheets."
+    book = xlsxwriter.Workbook(str(path))
+    book.add_worksheet()
+    book.add_worksheet()
+    book.close()
+    assert "not a single cell in its 2 sheets is filled" in refusal(path).message
+
+
 @pytest.mark.parametrize("below", ["", "\n\n", "Total,5\n", "a note,\n"])
 def test_a_header_without_debts_is_refused(tmp_path, below):
     error = refusal(write(tmp_path / "a.csv", f"ID,Title\n{below}"))
@@ -76,6 +119,8 @@ def test_a_refusal_for_want_of_a_title_names_the_columns_to_choose_from(tmp_path
     )
     (sheet,) = refusal(path).sheets
     assert (sheet.imported, sheet.why, sheet.header_row) == (False, "sheet_without_title", 2)
+    (table,) = refusal(write(tmp_path / "a.csv", "was,why\nSlow,x\n")).sheets
+    assert table.message.startswith("The table has no header row with a title column")
     assert [(c.letter, c.header, c.samples) for c in sheet.columns] == [
         ("A", "Kürzel", ("A-1", "A-2")),
         ("B", "Bezeichnung", ("Retries without back-off", "No index")),

@@ -1,5 +1,7 @@
 """Text files: encodings, separators, quotation marks, ragged lines, Markdown tables."""
 
+import re
+
 import pytest
 
 from debtreg.ledger import LedgerRefused
@@ -33,12 +35,15 @@ def test_rare_characters_of_gb18030_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        ("Title\nMüller prüft größere Läufe\n".encode("cp1252"), "cp"),
+        (
+            "Title\nMüller prüft größere Läufe\n".encode("cp1252"),
+            "looks like Western or Central European",
+        ),
         ("Title\nПривет, как дела сегодня вечером\n".encode("cp1251"), ""),
         ("Title\nキャッシュの容量がありません\n".encode("shift_jis"), ""),
         ("Title\nLeak\n".encode("utf-16-le"), "UTF-16 without"),
         ("Title\nLeak\n".encode("utf-32"), "UTF-32"),
-        (b"Title\n\xff\xfe\x81 \x80\x00", ""),
+        (b"Title\n\xff\xfe\x81 \x80\x00", "cannot be told"),
     ],
 )
 def test_any_other_encoding_is_refused_by_name_and_never_guessed(tmp_path, content, name):
@@ -47,6 +52,20 @@ def test_any_other_encoding_is_refused_by_name_and_never_guessed(tmp_path, conte
     assert refused.value.code == "wrong_format"
     assert name in refused.value.message
     assert "UTF-8" in refused.value.hint
+    assert not re.search(r"cp\d|iso8859|_", refused.value.message), "a codec is no name for people"
+
+
+def test_a_line_of_one_cell_is_spoken_of_in_the_singular(tmp_path):
+    ledger = read_text(tmp_path, "Title,ID\nLeak\n")
+    assert "The line has 1 cell, the header 2." in ledger.findings["message"].str.cat()
+
+
+def test_a_mark_that_the_text_does_not_keep_is_named_in_a_sentence(tmp_path):
+    with pytest.raises(LedgerRefused) as refused:
+        read_text(tmp_path, b"\xef\xbb\xbfTitle\nM\xfcller\n")
+    assert refused.value.message == (
+        "debts.csv begins with the mark of UTF-8 and holds bytes that are not UTF-8."
+    )
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -87,6 +106,7 @@ def test_a_line_with_fewer_cells_comes_in_and_one_with_more_is_held(tmp_path):
         (2, "", "row_ragged"),
         (3, "", "row_ragged"),
     }
+    assert "has 2 cells, the header 4" in ledger.findings.query("row == 2")["message"].str.cat()
     assert "6 cells, the header 4" in ledger.findings.query("row == 3")["message"].item()
     assert ledger.rows["extra"][1] == {"column E": "y", "column F": "z"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import pluralize
 
 from debtreg import ledger
 from debtreg.actions import audit, imports, jobs
@@ -104,7 +105,8 @@ class Command(BaseCommand):
         for line in summary["skipped"]:
             self.stdout.write(f"  row {line['row']} was left out: {line['reason']}")
         if dry_run:
-            counts = f"{summary['imported']} rows to import, {summary['held']} held. Stored: none."
+            rows = f"{summary['imported']} row{pluralize(summary['imported'])}"
+            counts = f"{rows} to import, {summary['held']} held. Stored: none."
         else:
             counts = (
                 f"{summary['created']} new, {summary['updated']} updated,"
