@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from debtreg import terms
 from debtreg.models import (
     Contract,
     DebtImpact,
@@ -18,6 +19,7 @@ from debtreg.models import (
     Price,
     Service,
     Team,
+    Terms,
 )
 
 ITEMS = DebtItem._meta.db_table
@@ -178,16 +180,26 @@ def catalog() -> None:
         )
     )
     contracts = Contract.objects.bulk_create(Contract(reference=f"SLA-{n}") for n in range(25))
-    Guarantee.objects.bulk_create(
+    guarantees = Guarantee.objects.bulk_create(
         Guarantee(
             contract=contracts[n % 25],
             provider=services[n],
             scope_text=f"* → service-{n}",
             metric="p99_response_time",
-            target_text="≤300ms",
             weight=1 + n % 4 / 2,
         )
         for n in range(100)
+    )
+    written = {"target_text": "≤300ms"}
+    Terms.objects.bulk_create(
+        Terms(
+            guarantee=guarantee,
+            version=1,
+            confirmed_at=timezone.now(),
+            **written,
+            **terms.read(guarantee.metric, written),
+        )
+        for guarantee in guarantees
     )
     monday = timezone.localdate() - timedelta(days=timezone.localdate().weekday())
     Iteration.objects.bulk_create(

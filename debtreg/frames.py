@@ -36,6 +36,7 @@ from debtreg.models import (
     Score,
     Service,
     Team,
+    Terms,
     points,
 )
 from debtreg.wire import Kind
@@ -88,9 +89,7 @@ class Catalog:
         services = _table(Service.objects.values_list("pk", "requests_per_year"), 2)
         teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
-        promises = Guarantee.objects.values_list(
-            "pk", "metric", "target_text", "provider__requests_per_year"
-        )
+        promises = Terms.objects.in_force(timezone.localdate()).confirmed()
         book = list(Price.objects.values_list("service_id", "kind", "low", "likely", "high"))
         usual = [_mean(*row[2:]) for row in book if row[1] == DAY_RATE and row[0] is None]
         usual_day_rate = usual[0] if usual else np.nan
@@ -108,7 +107,11 @@ class Catalog:
             days_per_point=teams[:, 2],
             guarantee_ids=guarantees[:, 0].astype("int64"),
             guarantee_weights=guarantees[:, 1],
-            guarantees=_guarantee_frame(promises),
+            guarantees=_guarantee_frame(
+                promises.filter(objective__isnull=False).values_list(
+                    "guarantee_id", "objective", "guarantee__provider__requests_per_year"
+                )
+            ),
             prices=_price_frame(prices),
             policy=versions.in_force(),
             coupled=coupling.read(items=items),
@@ -141,16 +144,11 @@ def _table(rows: Any, width: int) -> np.ndarray[Any, Any]:
 
 
 def _guarantee_frame(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
-    """The guarantees that leave an error budget, as scoring.budget_shares takes them."""
-    frame = pd.DataFrame(
-        [
-            (pk, scoring.promised_objective(metric, target), requests)
-            for pk, metric, target, requests in rows
-        ],
-        columns=list(scoring.GUARANTEE_COLUMNS),
-    )
-    return frame.astype({"guarantee_id": "int64", "objective": "float64"}).astype(
-        {"requests_per_year": "float64"}
+    """What counts of promises: those that a person has confirmed, as scoring.budget_shares
+    takes them."""
+    frame = pd.DataFrame(list(rows), columns=list(scoring.GUARANTEE_COLUMNS))
+    return frame.astype(
+        {"guarantee_id": "int64", "objective": "float64", "requests_per_year": "float64"}
     )
 
 

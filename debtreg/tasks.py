@@ -15,7 +15,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
-from debtreg.actions import imports, jobs, scores, users, what_if
+from debtreg.actions import findings, imports, jobs, scores, users, what_if
 from debtreg.errors import DebtregError
 from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
 from debtreg.models.job import MAX_ATTEMPTS
@@ -124,7 +124,11 @@ def sweep() -> int:
 
 @shared_task
 def score_nightly() -> int:
-    """Score the whole portfolio. Returns the run's key."""
+    """Score the whole portfolio, by the terms in force today. Returns the run's key.
+
+    With the day terms come into force and contracts end: compliance gaps follow.
+    """
+    findings.refresh()
     run = scores.queue_run(by=None)
     enqueue(run)
     return run.pk

@@ -7,6 +7,7 @@ from .budget import (
     calculate_burn_rate,
     check_threshold,
     error_budget,
+    hard_dependencies,
     max_burn_rate,
     month_hours,
     redundant_availability,
@@ -82,7 +83,9 @@ from .promotion import REASONS, promote
 from .roi import add_roi, promotes, rank, states
 from .scenarios import Scenarios, attribute, marginal_values, removal_values
 from .scores import SCORE_COLUMNS, score, score_in_detail
+from .terms import price_period, read_terms
 from .uncertainty import INPUTS, add_uncertainty, information_values
+from .windows import Window, parse_window
 
 __all__ = [
     "BIAS_COLUMNS",
@@ -134,6 +137,7 @@ __all__ = [
     "Scenarios",
     "ScoringError",
     "Target",
+    "Window",
     "add_benefit",
     "add_cost",
     "add_measured",
@@ -162,6 +166,7 @@ __all__ = [
     "gate_losses",
     "guessed_shares",
     "half_days",
+    "hard_dependencies",
     "information_values",
     "make_frame",
     "marginal_values",
@@ -169,15 +174,18 @@ __all__ = [
     "month_hours",
     "parse_clause",
     "parse_target",
+    "parse_window",
     "payload_problems",
     "pert_mean",
     "pert_quantile",
     "pert_sd",
     "pert_shape",
+    "price_period",
     "promised_objective",
     "promote",
     "promotes",
     "rank",
+    "read_terms",
     "realised_benefits",
     "realised_returns",
     "redundant_availability",

@@ -167,6 +167,22 @@ def check_threshold(threshold: Decimal, objective: Decimal) -> str | None:
     return None
 
 
+def hard_dependencies(service: str, needs: Mapping[str, Collection[str]]) -> set[str]:
+    """Give all that a service needs, at any depth and without itself.
+
+    Examples
+    --------
+    >>> sorted(hard_dependencies("a", {"a": ["b", "c"], "b": ["d"], "d": ["a"]}))
+    ['b', 'c', 'd']
+    """
+    reached, waiting = {service}, [service]
+    while waiting:
+        found = set(needs.get(waiting.pop(), ())) - reached
+        reached |= found
+        waiting += found
+    return reached - {service}
+
+
 def serial_availability(
     service: str, own: Mapping[str, Decimal], needs: Mapping[str, Collection[str]]
 ) -> Decimal:
@@ -185,11 +201,7 @@ def serial_availability(
     >>> serial_availability("a", own, {"a": ["b", "c"], "b": ["d"], "c": ["d"]})
     Decimal('0.96059601')
     """
-    reached, waiting = {service}, [service]
-    while waiting:
-        found = set(needs.get(waiting.pop(), ())) - reached
-        reached |= found
-        waiting += found
+    reached = {service} | hard_dependencies(service, needs)
     product = Decimal(1)
     for each in sorted(reached):
         if each not in own:

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 from .decimals import as_decimal, check_keys, exact, plain, quoted
@@ -213,8 +212,7 @@ def parse_target(text: str, field: str = "target") -> Target:
     return target
 
 
-@cache
-def promised_objective(metric: str, target: str) -> float | None:
+def promised_objective(metric: str, target: Target) -> Decimal | None:
     """Give the ratio of good events or minutes that a guarantee promises; None if it names none.
 
     A percentile is such a ratio (of 100 requests 99 keep a p99), so is an availability; of an
@@ -222,24 +220,25 @@ def promised_objective(metric: str, target: str) -> float | None:
 
     Examples
     --------
-    >>> promised_objective("p99_response_time", "≤300ms")
-    0.99
-    >>> promised_objective("availability", "≥99.95%"), promised_objective("error_rate", "≤0.1%")
-    (0.9995, 0.999)
-    >>> promised_objective("throughput", "≥200 rps") is None
+    >>> promised_objective("p99_response_time", parse_target("≤300ms"))
+    Decimal('0.99')
+    >>> promised_objective("error_rate", parse_target("≤0.1%"))
+    Decimal('0.999')
+    >>> promised_objective("throughput", parse_target("≥200 rps")) is None
     True
     """
-    try:
-        promised = parse_target(target)
-    except ScoringError:
+    percent = target.percentile or percentile_of(metric)
+    if DIMENSION[target.unit] == "percent":
+        percent = 100 - target.value if target.is_upper else target.value
+    elif DIMENSION[target.unit] != "time" or not target.is_upper:
         return None
+    return None if percent is None or not 0 <= percent <= 100 else percent / 100
+
+
+def percentile_of(metric: str) -> Decimal | None:
+    """Give the percentile that the name of a metric speaks of: 99 for p99_response_time."""
     named = _PERCENTILE.search(metric)
-    percent = promised.percentile or (Decimal(named[1]) if named else None)
-    if DIMENSION[promised.unit] == "percent":
-        percent = 100 - promised.value if promised.is_upper else promised.value
-    elif DIMENSION[promised.unit] != "time" or not promised.is_upper:
-        return None
-    return None if percent is None or not 0 <= percent <= 100 else float(percent / 100)
+    return Decimal(named[1]) if named else None
 
 
 _PERCENTILE = re.compile(r"(?:^|[^a-z])p(\d{1,2}(?:\.\d+)?)(?![0-9.])", re.IGNORECASE)

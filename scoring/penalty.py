@@ -73,21 +73,14 @@ def calculate_penalty(body: Mapping[str, Any]) -> dict[str, Any]:
     given = check_keys(body, "", _FIELDS, needed=_NEEDED)
     target = parse_target(given["target"])
     clause = read_clause(given["clause"])
-    _check_units(clause, target)
-    requests = given.get("requests")
-    if requests is not None:
-        requests = as_decimal(requests, "requests", low=0, high="1e15")
+    check_units(clause, target)
+    requests = _requests(given)
     objective, period = objective_of(given, "objective_percent"), period_of(given)
     fee = given.get("fee")
     if fee is not None:
         fee = as_decimal(fee, "fee", low=0, high="1e15")
-    measured, findings = _measured(given.get("measured"), target)
+    measured, findings = _usable(given, target, requests)
     findings += unit_findings(objective)
-    if measured and (requests is None or requests < MIN_REQUESTS):
-        count = "an unknown number of" if requests is None else plain(requests)
-        message = f"Measured on {count} requests; {MIN_REQUESTS} are needed to say anything."
-        findings.append(finding("data", "gap", message + _UNKNOWN))
-        measured = None
 
     outcome: _Credited | _Deducted
     if isinstance(clause, Credits):
@@ -119,6 +112,45 @@ def calculate_penalty(body: Mapping[str, Any]) -> dict[str, Any]:
         "assumptions": outcome.assumptions(),
         "calculation": calculation,
     }
+
+
+def check_target(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Say of a target that has no penalty whether it was kept: {known, breached, findings}.
+
+    body : {target, measured, requests} of calculate_penalty
+
+    Examples
+    --------
+    >>> check_target({"target": "≤300ms", "measured": "0.35s", "requests": 5000})["breached"]
+    True
+    """
+    given = check_keys(body, "", _FIELDS, needed=("target",))
+    target = parse_target(given["target"])
+    measured, findings = _usable(given, target, _requests(given))
+    breaches = {target.is_breached(end) for end in measured or ()}
+    breached = breaches.pop() if len(breaches) == 1 else None
+    if breached is not None:
+        message = f"The target of {target} is {'missed' if breached else 'kept'}."
+        findings.append(finding("target", "fail" if breached else "pass", message))
+    return {"known": measured is not None, "breached": breached, "findings": findings}
+
+
+def _requests(given: Mapping[str, Any]) -> Decimal | None:
+    requests = given.get("requests")
+    return None if requests is None else as_decimal(requests, "requests", low=0, high="1e15")
+
+
+def _usable(
+    given: Mapping[str, Any], target: Target, requests: Decimal | None
+) -> tuple[tuple[Decimal, Decimal] | None, list[dict[str, str]]]:
+    """What was measured, unless it rests on too few requests to say anything."""
+    measured, findings = _measured(given.get("measured"), target)
+    if measured and (requests is None or requests < MIN_REQUESTS):
+        count = "an unknown number of" if requests is None else plain(requests)
+        message = f"Measured on {count} requests; {MIN_REQUESTS} are needed to say anything."
+        findings.append(finding("data", "gap", message + _UNKNOWN))
+        measured = None
+    return measured, findings
 
 
 @dataclass(frozen=True)
@@ -338,7 +370,8 @@ class _Credited:
         ]
 
 
-def _check_units(clause: Deduction | Credits, target: Target) -> None:
+def check_units(clause: Deduction | Credits, target: Target) -> None:
+    """Raise ScoringError where a clause counts in units that its target is not in."""
     wanted = DIMENSION[target.unit]
     if isinstance(clause, Credits):
         if wanted != "percent" or target.is_upper:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from debtreg import terms
 from debtreg.models import (
     EVENT,
     BacklogEntry,
@@ -37,6 +38,7 @@ from debtreg.models import (
     Side,
     Slo,
     Team,
+    Terms,
     User,
     WhatIf,
 )
@@ -74,14 +76,47 @@ class PriceFactory(DjangoModelFactory):
 
 
 class GuaranteeFactory(DjangoModelFactory):
+    """With a first version that is in force since ever and confirmed, unless told not to.
+
+    target_text, window_text, penalty_clause, budget_objective: what the version says
+    """
+
     contract = factory.LazyFunction(
         lambda: Contract.objects.create(reference=f"SLA-{Contract.objects.count() + 1}")
     )
     metric = "p99_response_time"
-    target_text = "≤300ms"
 
     class Meta:
         model = Guarantee
+        skip_postgeneration_save = True
+
+    @classmethod
+    def _create(
+        cls, model: Any, *, target_text: str = "≤300ms", confirmed: bool = True, **columns: Any
+    ) -> Any:
+        said = {name: columns.pop(name) for name in terms.TEXTS if name in columns}
+        guarantee = model.objects.create(**columns)
+        TermsFactory(
+            guarantee=guarantee, target_text=target_text, confirmed=confirmed, version=1, **said
+        )
+        return guarantee
+
+
+class TermsFactory(DjangoModelFactory):
+    """A version, read as scoring reads it."""
+
+    target_text = "≤300ms"
+    version = factory.LazyAttribute(lambda row: row.guarantee.terms.count() + 1)
+
+    class Meta:
+        model = Terms
+
+    @classmethod
+    def _create(cls, model: Any, *, confirmed: bool = True, **columns: Any) -> Any:
+        columns |= terms.read(columns["guarantee"].metric, columns)
+        if confirmed and columns["value"] is not None:
+            columns.setdefault("confirmed_at", timezone.now())
+        return model.objects.create(**columns)
 
 
 class SloFactory(DjangoModelFactory):

@@ -12,7 +12,7 @@ from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from debtreg import plans
-from debtreg.actions import audit, backlog, rights, scenario_entries, scores
+from debtreg.actions import audit, backlog, contracts, findings, rights, scenario_entries, scores
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict
 from debtreg.models import (
@@ -33,18 +33,23 @@ M = TypeVar("M", bound=models.Model)
 
 # What scores depend on: a change asks for a scoring run.
 _SCORED = (Team, Service, Price, Guarantee)
+# What compliance gaps depend on.
+_PROMISING = (Team, Service, Dependency, Contract, Guarantee)
 
 
 class StillUsed(Conflict):
     """Something cannot be removed because other things hang on it."""
 
 
+@transaction.atomic
 def save(*, obj: M, by: User | None) -> M:
     """Create or update one row of the catalog. Where scores depend on it, a run is asked for.
 
     Saving what is there already changes nothing.
     """
-    _save(obj, by)
+    if _save(obj, by) and isinstance(obj, _PROMISING):
+        contracts.resolve_edges(by=by)
+        findings.refresh()
     return obj
 
 
@@ -132,6 +137,8 @@ def remove(*, obj: models.Model, by: User | None) -> None:
     # With a contract go its guarantees, and with these the weights of impacts.
     if isinstance(obj, (*_SCORED, Contract)):
         scores.queue_run(by=by)
+    if isinstance(obj, _PROMISING):
+        findings.refresh()
 
 
 # --- A whole catalog at once ----------------------------------------------------------------------
@@ -147,7 +154,7 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
 
     document : {"teams": [{slug, name}], "services": [{slug, name, team, aliases, tier or
         criticality, yearly_requests, language}], "dependencies": [{consumer, provider, protocol,
-        hard}], "slas": [{id, metric, target, scope, penalty_clause, window}],
+        hard}], "slas": see contracts.ENTRY,
         "scenarios": see scenario_entries.store; the debts that they name must be there}
     Returns how many of each are new. Raises NotValid, naming the entry.
     """
@@ -169,13 +176,18 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             ("teams", loader.team),
             ("services", loader.service),
             ("dependencies", loader.dependency),
-            ("slas", loader.sla),
         )
     }
+    counts["slas"], slas_changed = contracts.load(
+        entries=_entries(document, "slas"), by=by, refresh=False
+    )
     counts["scenarios"], scenarios_changed = scenario_entries.store(
         entries=_entries(document, "scenarios"), by=by
     )
-    if loader.changed or scenarios_changed:
+    if loader.changed or slas_changed:
+        contracts.resolve_edges(by=by)
+        findings.refresh()
+    if loader.changed or slas_changed or scenarios_changed:
         audit.record("catalog.load", "catalog", by=by, new=counts, kind="catalog")
     return counts
 
@@ -238,25 +250,6 @@ class _Loader:
         there.protocol = str(_value(entry, "protocol", where) or "")
         there.hard = entry.get("hard", True) not in (False, "no", "off")
         return self._store(there, where)
-
-    def sla(self, entry: Mapping[str, Any]) -> bool:
-        """True if the contract is new; several entries may be guarantees of one contract."""
-        reference = _text(entry, "id", "slas")
-        where = f"slas: {reference}"
-        known = Contract.objects.filter(reference=reference).first()
-        contract = known or Contract(reference=reference)
-        is_new = self._store(contract, where)
-        scope = str(_value(entry, "scope", where) or "")
-        consumer, _, provider = (part.strip() for part in scope.replace("->", "→").partition("→"))
-        name = {"contract": contract, "metric": _text(entry, "metric", where), "scope_text": scope}
-        guarantee = Guarantee.objects.filter(**name).first() or Guarantee(**name)
-        guarantee.target_text = _text(entry, "target", where)
-        guarantee.consumer = self.services.get(consumer)
-        guarantee.provider = self.services.get(provider)
-        guarantee.penalty_clause = str(_value(entry, "penalty_clause", where) or "")
-        guarantee.window = str(_value(entry, "window", where) or "")
-        self._store(guarantee, where)
-        return is_new
 
     def _store(self, obj: models.Model, where: str) -> bool:
         is_new = obj.pk is None

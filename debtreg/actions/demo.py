@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from debtreg.actions import audit, backlog, catalog, debt, imports, outcomes, scores
+from debtreg.actions import audit, backlog, catalog, contracts, debt, imports, outcomes, scores
 from debtreg.errors import Conflict
 from debtreg.formats import documents
 from debtreg.models import (
@@ -28,6 +28,7 @@ from debtreg.models import (
     User,
     points,
 )
+from debtreg.terms import TEXTS
 
 FOLDER = settings.BASE_DIR / "demo"
 LEDGER = "ledger-217.xlsx"
@@ -62,6 +63,7 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     _prices(company, document)
     _iterations(company)
     _people(company)
+    _contracts(company)
     say("The ledger of 217 debts ...")
     _ledger(company["source"])
     say("What the important ones do ...")
@@ -157,6 +159,43 @@ def _people(company: dict[str, Any]) -> None:
             user.set_password(PASSWORD)
             user.save()
         user.teams.set(Team.objects.filter(slug__in=person["teams"]))
+
+
+def _contracts(company: dict[str, Any]) -> None:
+    """Confirmed terms, an amendment, and a few months of the penalty ledger."""
+    by = User.objects.get(username=company["confirmed_by"])
+    rows = {row.contract.reference: row for row in Guarantee.objects.with_terms()}
+    for reference, row in rows.items():
+        for terms in row.terms.all():
+            if reference not in company["unconfirmed"] and terms.value is not None:
+                contracts.confirm(guarantee_id=row.pk, version=terms.version, by=by)
+    today = timezone.localdate()
+    for entry in company["amendments"]:
+        guarantee = rows[entry["contract"]]
+        texts = {name: value for name, value in entry.items() if name in TEXTS}
+        day = _month(today, entry["months"])
+        terms = contracts.amend(guarantee_id=guarantee.pk, effective_from=day, texts=texts, by=by)
+        contracts.confirm(guarantee_id=guarantee.pk, version=terms.version, by=by)
+    for entry in company["measured"]:
+        if "month" in entry:
+            first = _month(today, entry["month"])
+            last = _month(today, entry["month"] - 1) - timedelta(days=1)
+        else:
+            last = today - timedelta(days=entry["ended"])
+            first = last - timedelta(days=29)
+        contracts.record_period(
+            guarantee_id=rows[entry["contract"]].pk,
+            starts_on=first,
+            ends_on=last,
+            **{name: entry[name] for name in ("measured", "requests", "source")},
+            by=by,
+        )
+
+
+def _month(today: date, ago: int) -> date:
+    """The first day of the month so many months ago."""
+    months = today.year * 12 + today.month - 1 - ago
+    return date(months // 12, months % 12 + 1, 1)
 
 
 def _ledger(source: str) -> None:

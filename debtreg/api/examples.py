@@ -42,14 +42,36 @@ CONTRACT = {
         {
             "metric": "p99_response_time",
             "target": "≤300ms",
-            "operator": "<=",
-            "target_value": "300",
-            "target_unit": "ms",
+            "scope": "order-api → payment-gateway",
             "penalty_clause": "每低于目标10ms,扣减SLO预算5%",
             "window": "30d",
+            "objective_percent": "99.9",
             "weight": "1.5",
         }
     ],
+}
+CONFIRMATION = {"version": 1, "revision": 1}
+AMENDMENT = {"effective_from": "2026-07-01", "target": "≤250ms"}
+REGISTRY = {
+    "slas": [
+        {
+            "id": "SLA-02",
+            "metric": "availability",
+            "target": "≥ 99.95 %",
+            "scope": "order-api → payment-gateway",
+            "penalty_clause": "below 99.95%: credit 10%; below 99%: credit 25%",
+            "window": "calendar month",
+        }
+    ],
+    "commit": True,
+}
+PERIOD = {
+    "guarantee": 1,
+    "starts_on": "2026-06-01",
+    "ends_on": "2026-06-30",
+    "measured": "0.3301s",
+    "requests": 2_000_000,
+    "source": "Dashboard of the gateway",
 }
 DEBT = {
     "title": "Refunds are looked up by a full table scan",

@@ -36,6 +36,7 @@ class _Plain(OpenApiSerializerFieldExtension):
 
 class _Number(OpenApiSerializerFieldExtension):
     target_class = "debtreg.api.fields.Number"
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         return _sent(self.target) if direction == "request" else dict(_TEXT)

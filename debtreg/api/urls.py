@@ -8,12 +8,14 @@ from rest_framework.routers import SimpleRouter
 from debtreg.api import calculators, docs, errors
 from debtreg.api.backlog import BacklogViewSet
 from debtreg.api.bulk import BulkView
-from debtreg.api.contracts import ContractViewSet
+from debtreg.api.contracts import ContractImportView, ContractViewSet
 from debtreg.api.debts import DebtViewSet
 from debtreg.api.dependencies import DependencyViewSet
+from debtreg.api.findings import GapViewSet
 from debtreg.api.imports import FindingViewSet, ImportViewSet
 from debtreg.api.iterations import IterationViewSet
 from debtreg.api.outcomes import OutcomeViewSet, ReadingsView, SummaryView
+from debtreg.api.penalties import PenaltyViewSet
 from debtreg.api.plan import PlanView
 from debtreg.api.policies import ActivationViewSet, PolicyViewSet
 from debtreg.api.prices import PriceViewSet
@@ -31,7 +33,9 @@ for prefix, viewset in (
     ("services", ServiceViewSet),
     ("dependencies", DependencyViewSet),
     ("prices", PriceViewSet),
+    ("contracts/penalties", PenaltyViewSet),
     ("contracts", ContractViewSet),
+    ("findings", GapViewSet),
     ("debts", DebtViewSet),
     ("scenarios", ScenarioViewSet),
     ("ranking", RankingViewSet),
@@ -49,6 +53,7 @@ for prefix, viewset in (
 v1: list[URLPattern | URLResolver] = [
     path("openapi.json", docs.document, name="api-document"),
     path("backlog/plan/", PlanView.as_view(), name="api-backlog-plan"),
+    path("contracts/import/", ContractImportView.as_view(), name="api-contracts-import"),
     path("debts/bulk/", BulkView.as_view(), name="api-debts-bulk"),
     re_path(
         r"^debts/(?P<key>[A-Za-z]+-\d{1,18})/history/$",

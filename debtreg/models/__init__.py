@@ -3,7 +3,14 @@
 from .audit import AuditEntry, Channel, IdempotencyKey
 from .backlog import ACTIVE_STATES, BacklogEntry, EntryState, Iteration, IterationState
 from .connection import AuthKind, Connection, Fetch
-from .contract import Contract, Guarantee, Operator
+from .contract import (
+    Contract,
+    Guarantee,
+    Operator,
+    PenaltyEntry,
+    Terms,
+    terms_on,
+)
 from .debt import (
     FACTORS,
     IMPACT_POINTS,
@@ -16,6 +23,7 @@ from .debt import (
     pk_of,
 )
 from .estimate import POINTS, points
+from .finding import Finding, FindingKind
 from .imports import (
     ImportStep,
     LedgerFinding,
@@ -112,6 +120,8 @@ __all__ = [
     "EntryState",
     "FailureScenario",
     "Fetch",
+    "Finding",
+    "FindingKind",
     "Grade",
     "Guarantee",
     "IdempotencyKey",
@@ -137,6 +147,7 @@ __all__ = [
     "OutcomeImpact",
     "OutcomeReading",
     "OutcomeState",
+    "PenaltyEntry",
     "PolicyActivation",
     "Prerequisite",
     "Price",
@@ -164,10 +175,12 @@ __all__ = [
     "SourceFormat",
     "StateWindow",
     "Team",
+    "Terms",
     "UploadChunk",
     "User",
     "WhatIf",
     "WindowKind",
     "pk_of",
     "points",
+    "terms_on",
 ]

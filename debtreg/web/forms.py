@@ -58,7 +58,7 @@ class Catalog:
 
     @cached_property
     def guarantees(self) -> dict[str, Guarantee]:
-        return {str(each.pk): each for each in Guarantee.objects.select_related("contract")}
+        return {str(each.pk): each for each in Guarantee.objects.with_terms()}
 
     @cached_property
     def slos(self) -> dict[str, Slo]:
@@ -78,7 +78,11 @@ class Catalog:
         return [
             ("", _("None")),
             *(
-                (pk, f"{each.contract.reference}: {each.metric} {each.target_text}")
+                (
+                    pk,
+                    f"{each.contract.reference}: {each.metric} "
+                    + (each.latest.target_text if each.latest else ""),
+                )
                 for pk, each in self.guarantees.items()
             ),
         ]

@@ -43,9 +43,7 @@ def detail(request: PageRequest, slug: str) -> HttpResponse:
         "services/detail.html",
         {
             "service": service,
-            "guarantees": Guarantee.objects.filter(mine).select_related(
-                "contract", "consumer", "provider"
-            ),
+            "guarantees": Guarantee.objects.with_terms().filter(mine),
             "calls": Dependency.objects.filter(consumer=service).select_related("provider__team"),
             "called_by": Dependency.objects.filter(provider=service).select_related(
                 "consumer__team"

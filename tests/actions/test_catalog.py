@@ -24,6 +24,7 @@ from debtreg.models import (
     ScoringRun,
     Service,
     Team,
+    Terms,
 )
 from tests.factories import (
     DebtItemFactory,
@@ -73,7 +74,7 @@ def test_saving_what_is_there_already_changes_nothing(db):
     ("make", "runs"),
     [
         (lambda: Price(kind="toil", low=1, likely=1, high=1), 1),
-        (lambda: Guarantee(contract=a_contract(), metric="m", target_text="1"), 1),
+        (lambda: Guarantee(contract=a_contract(), metric="m"), 1),
         (lambda: a_contract(save=False), 0),
         (lambda: Dependency(consumer=ServiceFactory(), provider=ServiceFactory()), 0),
         (lambda: IterationFactory.build(team=TeamFactory()), 0),
@@ -238,7 +239,7 @@ def test_removing_what_is_gone_is_no_error(db):
 def rows():
     return {
         model.__name__: list(model.objects.order_by("pk").values())
-        for model in (Team, Service, Dependency, Contract, Guarantee, Price)
+        for model in (Team, Service, Dependency, Contract, Guarantee, Terms, Price)
     }
 
 
@@ -288,7 +289,9 @@ def test_a_document_becomes_rows(db):
     link = Dependency.objects.get()
     assert (link.consumer, link.provider, link.protocol, link.hard) == (a, b, "grpc", False)
     p99, availability = Guarantee.objects.order_by("pk")
-    assert (p99.consumer, p99.provider, p99.target_text, p99.window) == (a, b, "≤300ms", "30d")
+    terms = p99.terms.get()
+    assert (p99.consumer, p99.provider) == (a, b)
+    assert (terms.target_text, terms.window_text) == ("≤300ms", "30d")
     assert (availability.consumer, availability.provider) == (a, b)
 
 

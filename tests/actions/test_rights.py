@@ -43,6 +43,7 @@ TABLE = {
     "outcome.measure": ({MEMBER, OWNER, SRE, ADMIN}, {SRE, ADMIN}, {MEMBER, OWNER, SRE, ADMIN}),
     "iteration.change": ({OWNER, ADMIN}, {ADMIN}, {OWNER, ADMIN}),
     "catalog.change": ({SRE, ADMIN},) * 3,
+    "contract.confirm": ({SRE, COMPLIANCE, ADMIN},) * 3,
     "scenario.change": ({SRE, ADMIN},) * 3,
     "slo.change": ({SRE, ADMIN},) * 3,
     "ledger.import": ({MEMBER, OWNER, SRE, ADMIN},) * 3,

@@ -16,17 +16,22 @@ from schemathesis.specs.openapi import checks as openapi
 
 from debtreg.models import (
     BacklogEntry,
-    Contract,
-    Guarantee,
+    Finding,
     Iteration,
     LedgerImport,
     LedgerSource,
+    PenaltyEntry,
     Price,
     ScoringRun,
 )
 from debtreg.wsgi import application
 from tests.api.test_document import DOCUMENT
-from tests.factories import OutcomeFactory, OutcomeReadingFactory, ScenarioMemberFactory
+from tests.factories import (
+    GuaranteeFactory,
+    OutcomeFactory,
+    OutcomeReadingFactory,
+    ScenarioMemberFactory,
+)
 
 # FUZZ_EXAMPLES=100 goes deeper, and tries every bound of every field as well.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
@@ -39,8 +44,11 @@ SCHEMA.app = application
 def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
     """Something under each address, so that not every call ends with a 404."""
     item = log(external_ref="known")
-    contract = Contract.objects.create(reference="SLA-1")
-    Guarantee.objects.create(contract=contract, metric="availability", target_text="≥99.9%")
+    promise = GuaranteeFactory(metric="availability", target_text="≥99.9%")
+    entry_of_ledger = PenaltyEntry.objects.create(
+        guarantee=promise, starts_on="2026-01-01", ends_on="2026-01-31", known=False
+    )
+    gap = Finding.objects.create(key="x", kind="unparsed", text="x")
     iteration = Iteration.objects.create(
         team=payments, name="S1", starts_on="2026-01-01", ends_on="2026-01-14", capacity_days=10
     )
@@ -53,7 +61,13 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
         signal.disconnect(close_old_connections)
     yield {
         "backlog": {"id": entry.pk},
-        "contracts": {"id": contract.pk},
+        "contracts": {
+            "reference": promise.contract.reference,
+            "guarantee": promise.pk,
+            "version": 1,
+            "id": entry_of_ledger.pk,
+        },
+        "findings": {"id": gap.pk},
         "debts": {"key": item["key"]},
         "dependencies": {},
         "imports": {"id": LedgerImport.objects.create(source=source, filename="a.csv").pk},
@@ -82,7 +96,10 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
 def test_every_answer_is_one_that_the_document_names(case, api, known):
     noun = case.operation.path.split("/")[3]
     if case.path_parameters:
-        case.path_parameters = {**case.path_parameters, **known.get(noun, {})}
+        names = known.get(noun, {})
+        case.path_parameters |= {
+            name: names[name] for name in case.path_parameters if name in names
+        }
 
     case.call_and_validate(
         headers={"Authorization": api.defaults["HTTP_AUTHORIZATION"]},

@@ -1,5 +1,7 @@
 """What every list promises: pages, a largest page, and as many queries for 50 rows as for 5."""
 
+from datetime import date
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -9,11 +11,12 @@ from debtreg.models import (
     Contract,
     DebtItem,
     Dependency,
-    Guarantee,
+    Finding,
     Iteration,
     LedgerFinding,
     LedgerImport,
     LedgerSource,
+    PenaltyEntry,
     Prerequisite,
     Price,
     ScoreChange,
@@ -22,12 +25,12 @@ from debtreg.models import (
     Team,
 )
 from tests.api.conftest import TOIL
-from tests.factories import OutcomeFactory, ScoringPolicyFactory
+from tests.factories import GuaranteeFactory, OutcomeFactory, ScoringPolicyFactory, TermsFactory
 
 LISTS = [
     *("teams", "services", "dependencies", "prices", "contracts", "debts", "ranking"),
     *("scoring-runs", "iterations", "backlog", "imports", "policies", "policies/activations"),
-    "outcomes",
+    *("outcomes", "contracts/penalties", "findings"),
     *("debts/{key}/history", "imports/{import_id}/findings"),
 ]
 KINDS = ["latency", "errors", "downtime", "credits", "compliance", "toil", "drag"]
@@ -54,9 +57,22 @@ def grow(log, api, checkout):
             Price.objects.create(
                 service=service, kind=KINDS[n % len(KINDS)], low=1, likely=1, high=1
             )
-            contract = Contract.objects.create(reference=f"SLA-{n}")
-            Guarantee.objects.create(
-                contract=contract, metric="a", target_text="b", consumer=service, provider=service
+            guarantee = GuaranteeFactory(
+                contract=Contract.objects.create(reference=f"SLA-{n}"),
+                consumer=service,
+                provider=service,
+            )
+            TermsFactory(guarantee=guarantee, effective_from=date(2026, 1, 1))
+            PenaltyEntry.objects.create(
+                guarantee=guarantee,
+                starts_on="2026-01-01",
+                ends_on="2026-01-31",
+                known=False,
+                terms=guarantee.terms.last(),
+                recorded_by=api.user,
+            )
+            Finding.objects.create(
+                key=f"{n}", kind="unparsed", contract=guarantee.contract, team=team, text="x"
             )
             debt = items[n]
             Prerequisite.objects.create(item=debt, needs_id=item["key"][5:])

@@ -129,7 +129,6 @@ WRONG = [
     (PriceFactory, {"kind": "errors", "grade": "guessed"}, "price_grade_known"),
     (GuaranteeFactory, {"metric": "m", "weight": Decimal("3.001")}, "guarantee_weight_in_range"),
     (GuaranteeFactory, {"metric": "m", "weight": -1}, "guarantee_weight_in_range"),
-    (GuaranteeFactory, {"metric": "m", "operator": "~"}, "guarantee_operator_known"),
     (IterationFactory, {"name": "n", "capacity_days": -1}, "iteration_capacity_not_negative"),
     (IterationFactory, {"name": "n", "ends_on": date(2000, 1, 1)}, "iteration_ends_after_start"),
     (IterationFactory, {"name": "n", "state": "lost"}, "iteration_state_known"),

@@ -1,0 +1,692 @@
+"""SLA contracts: guarantees, their terms by effective date, confirmation, the penalty ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import yaml
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from debtreg import terms as bridge
+from debtreg.actions import audit, findings, rights, scores
+from debtreg.actions.debt import NotValid, not_valid
+from debtreg.errors import Conflict, NotAllowed, NotFound
+from debtreg.models import Contract, Guarantee, PenaltyEntry, Terms, User, terms_on
+from debtreg.numbers import plain
+
+# Columns of a guarantee that are written; its edge follows from the scope where it is not named.
+IDENTITY = ("metric", "scope_text", "consumer", "provider", "weight")
+_WRITTEN = (*bridge.TEXTS, "effective_from")
+
+
+class TermsChanged(Conflict):
+    """Somebody has changed the terms since they were read."""
+
+
+class AlreadyConfirmed(Conflict):
+    """Confirmed terms do not change any more."""
+
+
+class NothingToConfirm(Conflict):
+    """The target could not be read as a number."""
+
+
+class PeriodsOverlap(Conflict):
+    """A part of the period is recorded already."""
+
+
+# --- Guarantees -----------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def put_guarantees(
+    *, contract: Contract, guarantees: Sequence[Mapping[str, Any]], by: User | None
+) -> None:
+    """Make the guarantees of a contract what is given: each with `id` (of one that is there, or
+    none), columns of IDENTITY and of Terms (see put_terms); those that are left out are removed.
+
+    Raises NotValid, by `guarantees[0].id` and so on.
+    """
+    rights.check(by, "catalog.change")
+    there = {row.pk: row for row in _locked(contract=contract)}
+    named = [values.get("id") for values in guarantees if values.get("id")]
+    for number, values in enumerate(guarantees):
+        key = values.get("id")
+        if key and (key not in there or named.count(key) > 1):
+            problem = f"This contract has no guarantee {key}, or it is named twice."
+            raise NotValid(
+                problem,
+                hint="Read the contract again, and send back the ids that it has.",
+                fields={f"guarantees[{number}].id": [problem]},
+            )
+    for key in there.keys() - set(named):
+        _remove(there[key], by)
+    graph = bridge.Graph.read()
+    for number, values in enumerate(guarantees):
+        row = there.get(values.get("id") or 0) or Guarantee(contract=contract)
+        try:
+            _put(row, values, graph, by)
+        except NotValid as error:
+            where = f"guarantees[{number}]."
+            raise NotValid(
+                where + error.message,
+                hint=error.hint,
+                fields={where + name: texts for name, texts in error.fields.items()},
+            ) from error
+    _follow(by)
+
+
+@transaction.atomic
+def put_guarantee(
+    *,
+    contract_id: int,
+    guarantee_id: int | None = None,
+    values: Mapping[str, Any],
+    by: User | None,
+) -> Guarantee:
+    """Add a guarantee to a contract, or change one; `values` as for put_guarantees."""
+    rights.check(by, "catalog.change")
+    if guarantee_id is None:
+        contract = Contract.objects.filter(pk=contract_id).first()
+        if contract is None:
+            raise NotFound(f"There is no contract {contract_id}.", hint="Look at the list.")
+        row = Guarantee(contract=contract)
+    else:
+        row = _get(guarantee_id)
+    _put(row, values, bridge.Graph.read(), by)
+    _follow(by)
+    return row
+
+
+@transaction.atomic
+def remove_guarantee(*, guarantee_id: int, by: User | None) -> None:
+    """Remove a guarantee with its versions and its ledger; impacts stay, tied to none."""
+    rights.check(by, "catalog.change")
+    if row := _locked(pk=guarantee_id):
+        _remove(row[0], by)
+        _follow(by)
+
+
+def _put(row: Guarantee, values: Mapping[str, Any], graph: bridge.Graph, by: User | None) -> bool:
+    """Store a guarantee and what it says; True if anything changed. The caller calls _follow."""
+    old = audit.values_of(row) if row.pk else None
+    before = (row.scope_text, row.consumer_id, row.provider_id)
+    for name in IDENTITY:
+        if name in values:
+            setattr(row, name, values[name])
+    consumer, provider = graph.ends(row.scope_text)
+    if row.scope_text != before[0] or row.pk is None:
+        # Another scope is another edge, unless it is named.
+        row.consumer_id = row.consumer_id if values.get("consumer") else consumer
+        row.provider_id = row.provider_id if values.get("provider") else provider
+    else:
+        row.consumer_id = row.consumer_id or consumer
+        row.provider_id = row.provider_id or provider
+    changed = old != audit.values_of(row)
+    if changed:
+        _clean(row)
+        _save(row)
+        verb = "update" if old else "create"
+        audit.record(f"guarantee.{verb}", row, by=by, old=old, new=audit.values_of(row))
+    return _put_terms(row, values, by) or changed
+
+
+def _remove(row: Guarantee, by: User | None) -> None:
+    audit.record("guarantee.remove", row, by=by, old=audit.values_of(row))
+    row.delete()
+
+
+# --- Terms ----------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def amend(
+    *, guarantee_id: int, effective_from: date | None, texts: Mapping[str, Any], by: User | None
+) -> Terms:
+    """Say what a guarantee promises from a day on (None: since ever); a person confirms it then.
+
+    texts : columns of bridge.TEXTS; what is left out stays as it was on that day
+
+    Terms that wait for confirmation are changed in place. Confirmed ones never are: of another
+    day it is the next version, of the same day a correction. A repeat changes nothing.
+    """
+    rights.check(by, "catalog.change")
+    guarantee = _get(guarantee_id)
+    versions = list(guarantee.terms.all())
+    then = terms_on(versions, effective_from or date.min) or guarantee.latest
+    same = terms_on(
+        [each for each in versions if each.effective_from == effective_from],
+        effective_from or date.min,
+    )
+    said = {name: getattr(then, name) for name in bridge.TEXTS} if then else {}
+    wanted = {**said, **{name: texts[name] for name in bridge.TEXTS if name in texts}}
+    if same and _texts(same) == wanted:
+        return same
+    draft = next(
+        (
+            each
+            for each in versions
+            if each.effective_from == effective_from and not each.is_confirmed
+        ),
+        None,
+    )
+    row = _write(guarantee, draft, wanted, effective_from, by)
+    _follow(by)
+    return row
+
+
+def _put_terms(guarantee: Guarantee, values: Mapping[str, Any], by: User | None) -> bool:
+    """What a document says of terms: it concerns the latest version, or a day that it names.
+
+    Text that differs from confirmed terms holds from today on if no day is named.
+    """
+    latest = guarantee.latest if guarantee.pk else None
+    day = values.get("effective_from")
+    base = terms_on(guarantee.terms.all(), day) if day and latest else latest
+    wanted = {name: getattr(base, name) for name in bridge.TEXTS} if base else {}
+    wanted |= {name: values[name] for name in bridge.TEXTS if name in values}
+    if base and wanted == _texts(base) and day in (None, base.effective_from):
+        return False
+    if day is None and latest is not None:
+        day = latest.effective_from
+        if latest.is_confirmed:
+            day = max(day or date.min, timezone.localdate())
+    draft = next(
+        (
+            each
+            for each in guarantee.terms.all()
+            if each.effective_from == day and not each.is_confirmed
+        ),
+        None,
+    )
+    if draft and _texts(draft) == wanted:
+        return False
+    _write(guarantee, draft, wanted, day, by)
+    return True
+
+
+def _texts(terms: Terms) -> dict[str, Any]:
+    return {name: getattr(terms, name) for name in bridge.TEXTS}
+
+
+def _write(
+    guarantee: Guarantee,
+    draft: Terms | None,
+    texts: Mapping[str, Any],
+    effective_from: date | None,
+    by: User | None,
+) -> Terms:
+    """Store what is written, and the numbers that follow, as the draft or a new version."""
+    old = audit.values_of(draft) if draft else None
+    versions = [each.version for each in Terms.objects.filter(guarantee=guarantee)]
+    row = draft or Terms(
+        guarantee=guarantee,
+        version=max(versions, default=0) + 1,
+        effective_from=effective_from,
+        created_by=by,
+    )
+    if draft:
+        row.revision += 1
+    for name, value in {**texts, **bridge.read(guarantee.metric, texts)}.items():
+        setattr(row, name, value)
+    _clean(row)
+    _save(row)
+    verb = "update" if draft else "create"
+    audit.record(f"terms.{verb}", row, by=by, old=old, new=audit.values_of(row))
+    _price_again(guarantee, row.effective_from)
+    return row
+
+
+@transaction.atomic
+def withdraw(*, guarantee_id: int, version: int, by: User | None) -> None:
+    """Drop terms that wait for confirmation. Harmless where there are none."""
+    rights.check(by, "catalog.change")
+    guarantee = _get(guarantee_id)
+    row = next((each for each in guarantee.terms.all() if each.version == version), None)
+    if row is None:
+        return
+    if row.is_confirmed:
+        raise AlreadyConfirmed(
+            f"Version {version} is confirmed and stays.",
+            hint="Amend the guarantee from the day on which something else holds.",
+        )
+    if len(guarantee.terms.all()) == 1:
+        raise Conflict(
+            "A guarantee without terms would promise nothing.", hint="Remove the guarantee."
+        )
+    audit.record("terms.remove", row, by=by, old=audit.values_of(row))
+    row.delete()
+    _price_again(guarantee, row.effective_from)
+    _follow(by)
+
+
+@transaction.atomic
+def confirm(
+    *, guarantee_id: int, version: int, by: User | None, revision: int | None = None
+) -> Terms:
+    """Say that the numbers are what the contract's text means; from then on they count.
+
+    revision : of what was looked at; TermsChanged if it is another by now
+
+    It takes a person: no job and no command can. A repeat changes nothing.
+    """
+    if by is None:
+        raise NotAllowed("A person has to confirm terms.", hint="Log in and look at them.")
+    rights.check(by, "contract.confirm")
+    guarantee = _get(guarantee_id)
+    row = next((each for each in guarantee.terms.all() if each.version == version), None)
+    if row is None:
+        raise NotFound(
+            f"Guarantee {guarantee_id} has no version {version}.", hint="Load the page again."
+        )
+    if row.is_confirmed:
+        return row
+    if revision is not None and revision != row.revision:
+        raise TermsChanged(
+            f"Version {version} has changed since you read it.",
+            hint="Look at what it says now, and confirm that.",
+        )
+    if row.value is None:
+        raise NothingToConfirm(
+            f"The target “{row.target_text}” is not read as a number.",
+            hint="Say first how it is to be read, as ≤ 300 ms or ≥ 99.9 %.",
+        )
+    now = timezone.now()
+    for each in guarantee.terms.all():
+        is_corrected = each.is_confirmed and each.replaced_at is None
+        if is_corrected and each.effective_from == row.effective_from:
+            each.replaced_at = now
+            each.save(update_fields=["replaced_at"])
+    old = audit.values_of(row)
+    row.confirmed_by, row.confirmed_at = by, now
+    row.save(update_fields=["confirmed_by", "confirmed_at"])
+    audit.record("terms.confirm", row, by=by, old=old, new=audit.values_of(row))
+    _price_again(guarantee, row.effective_from)
+    _follow(by)
+    return row
+
+
+# --- The penalty ledger ---------------------------------------------------------------------------
+
+
+@transaction.atomic
+def record_period(
+    *,
+    guarantee_id: int,
+    starts_on: date,
+    ends_on: date,
+    measured: Any,
+    requests: Decimal | int | None,
+    source: str = "",
+    by: User | None,
+) -> PenaltyEntry:
+    """Note what was measured of a guarantee in a period, and price it by what was in force.
+
+    measured : "0.3301s", a number in the target's unit, {low, high}, or None for nothing
+    requests : how many it rests on
+
+    A repeat changes nothing; another value replaces what was recorded of the same period.
+    Raises NoSuchPeriod, PeriodsOverlap, and DebtregError for what cannot be read.
+    """
+    rights.check(by, "contract.confirm")
+    guarantee = _get(guarantee_id)
+    bridge.check_period(guarantee, starts_on, ends_on, timezone.localdate())
+    entries = list(guarantee.penalties.filter(starts_on__lte=ends_on, ends_on__gte=starts_on))
+    row = next((each for each in entries if each.starts_on == starts_on), None)
+    others = [each for each in entries if each is not row]
+    if others or (row and row.ends_on != ends_on):
+        other = others[0] if others else row
+        assert other is not None  # noqa: S101
+        raise PeriodsOverlap(
+            f"{other.starts_on} to {other.ends_on} is recorded already: no day counts twice.",
+            hint="Correct that entry, or remove it first.",
+        )
+    old = audit.values_of(row) if row else None
+    if row is None:
+        row = PenaltyEntry(guarantee=guarantee, starts_on=starts_on, ends_on=ends_on)
+    row.measured = plain(measured) if isinstance(measured, Decimal | float) else measured
+    row.requests = None if requests is None else Decimal(requests)
+    row.source = source
+    _price(row, guarantee)
+    new = audit.values_of(row)
+    if old is not None and _differs(old, new) is False:
+        return row
+    row.recorded_by, row.recorded_at = by, timezone.now()
+    _clean(row)
+    _save(row)
+    verb = "update" if old else "create"
+    audit.record(f"penalty.{verb}", row, by=by, old=old, new=audit.values_of(row))
+    findings.refresh()
+    return row
+
+
+def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    aside = {"recorded_at", "recorded_by_id"}
+    return any(old[name] != new[name] for name in old if name not in aside)
+
+
+@transaction.atomic
+def remove_period(*, entry_id: int, by: User | None) -> None:
+    """Take an entry out of the ledger; harmless if it is gone."""
+    rights.check(by, "contract.confirm")
+    row = PenaltyEntry.objects.select_for_update().filter(pk=entry_id).first()
+    if row is None:
+        return
+    audit.record("penalty.remove", row, by=by, old=audit.values_of(row))
+    row.delete()
+    findings.refresh()
+
+
+def _price(row: PenaltyEntry, guarantee: Guarantee) -> None:
+    found = bridge.price(guarantee, row.starts_on, row.ends_on, row.measured, row.requests)
+    for name, value in found.items():
+        setattr(row, name, value)
+
+
+def _price_again(guarantee: Guarantee, since: date | None) -> None:
+    """What is recorded of days from `since` on follows from other terms now."""
+    entries = list(guarantee.penalties.filter(ends_on__gte=since or date.min))
+    if not entries:
+        return
+    guarantee = Guarantee.objects.with_terms().get(pk=guarantee.pk)
+    for row in entries:
+        old = audit.values_of(row)
+        _price(row, guarantee)
+        row.save()
+        if (new := audit.values_of(row)) != old:
+            audit.record("penalty.price", row, by=None, old=old, new=new)
+
+
+# --- The registry's form --------------------------------------------------------------------------
+
+ENTRY = {
+    "id": "reference",
+    "metric": "metric",
+    "target": "target_text",
+    "scope": "scope_text",
+    "penalty_clause": "penalty_clause",
+    "window": "window_text",
+    "target_reading": "target_reading",
+    "penalty_reading": "penalty_reading",
+    "window_reading": "window_reading",
+    "effective_from": "effective_from",
+    "objective_percent": "budget_objective",
+    "weight": "weight",
+}
+_NEEDED = ("id", "metric", "target")
+MOST_ENTRIES = 2_000
+LARGEST_TEXT = 1_000_000
+
+
+def document_of(text: str | bytes) -> Any:
+    """What a text says in YAML. Raises NotValid."""
+    if len(text) > LARGEST_TEXT:
+        raise NotValid(
+            f"This is longer than {LARGEST_TEXT:,} characters.",
+            hint="Import it in parts.",
+        )
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        where = " ".join(str(error).split())[:300]
+        raise NotValid(
+            f"This is not YAML: {where}", hint="Look at demo/services.yaml for the form."
+        ) from error
+
+
+def entries_of(document: Any) -> list[Mapping[str, Any]]:
+    """The `slas` of a document. Raises NotValid."""
+    entries = document.get("slas") if isinstance(document, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
+        raise NotValid(
+            "There is no list of `slas` in it.",
+            hint="Each has id, metric, target, and may have scope, penalty_clause and window.",
+        )
+    if len(entries) > MOST_ENTRIES:
+        raise NotValid(
+            f"These are {len(entries)} entries; {MOST_ENTRIES} at once are the most.",
+            hint="Import them in parts.",
+        )
+    return entries
+
+
+def values_of(entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What an entry says, by the names of our columns; and field -> what is wrong with it."""
+    found: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, column in ENTRY.items():
+        value = entry.get(name)
+        if name in _NEEDED and (value is None or not str(value).strip()):
+            problems[name] = "is missing."
+            continue
+        if value is None and name not in ("scope", "penalty_clause", "window"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | float | date | None):
+            problems[name] = "is neither a text nor a number."
+            continue
+        try:
+            found[column] = _READ.get(name, _as_text)(value)
+        except (ValueError, InvalidOperation):
+            problems[name] = f"'{str(value)[:40]}' is no {_KINDS.get(name, 'text')}."
+    return found, problems
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _as_day(value: Any) -> date:
+    return value if type(value) is date else date.fromisoformat(str(value))
+
+
+def _as_ratio(value: Any) -> Decimal:
+    number = Decimal(str(value).strip().removesuffix("%").strip())
+    if not 0 <= number < 100:
+        raise ValueError(value)
+    return number / 100
+
+
+_READ = {
+    "effective_from": _as_day,
+    "objective_percent": _as_ratio,
+    "weight": lambda value: Decimal(str(value)),
+}
+_KINDS = {
+    "effective_from": "day such as 2026-03-01",
+    "objective_percent": "percentage below 100",
+    "weight": "number",
+}
+
+
+@transaction.atomic
+def load(
+    *, entries: Sequence[Mapping[str, Any]], by: User | None, refresh: bool = True
+) -> tuple[int, bool]:
+    """Take in `slas`; several may be guarantees of one contract. A repeat changes nothing.
+
+    refresh : False where the caller sees to the findings itself
+
+    What an entry leaves out of a guarantee that is there stays as it is; but scope, penalty_clause
+    and window belong to it, and are empty if they are left out.
+    Returns how many contracts are new, and whether anything changed. Raises NotValid, naming the
+    entry.
+    """
+    rights.check(by, "catalog.change")
+    graph = bridge.Graph.read()
+    contracts = {row.reference: row for row in Contract.objects.all()}
+    guarantees = (
+        {(row.contract_id, row.metric, row.scope_text): row for row in _locked()} if entries else {}
+    )
+    new, changed = 0, False
+    for entry in entries:
+        values, problems = values_of(entry)
+        where = f"slas: {str(entry.get('id') or '')[:80]}".rstrip()
+        if problems:
+            name, problem = next(iter(problems.items()))
+            raise NotValid(
+                f"{where}: {name} {problem}",
+                hint=f"Give each entry its {name}." if name in _NEEDED else "Correct it.",
+            )
+        try:
+            contract = contracts.get(values["reference"])
+            if contract is None:
+                contract = Contract(reference=values.pop("reference"))
+                _clean(contract)
+                _save(contract)
+                contracts[contract.reference] = contract
+                audit.record("contract.create", contract, by=by, new=audit.values_of(contract))
+                new += 1
+            key = (contract.pk, values["metric"], values["scope_text"])
+            row = guarantees.get(key) or Guarantee(contract=contract)
+            if _put(row, values, graph, by):
+                changed = True
+                guarantees[key] = Guarantee.objects.with_terms().get(pk=row.pk)
+        except NotValid as error:
+            raise NotValid(
+                f"{where}: {error.message}", hint=error.hint, fields=error.fields
+            ) from error
+    if changed:
+        scores.queue_run(by=by)
+    if changed and refresh:
+        counted = {"slas": len(entries), "new": new}
+        audit.record("contract.load", "contracts", by=by, new=counted, kind="contract")
+        findings.refresh()
+    return new, changed
+
+
+def preview(*, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What `load` would do, entry by entry, storing nothing.
+
+    Returns {reference, metric, scope, state ("new", "changed", "same" or "wrong"), texts, typed
+    (columns of Terms), target, consumer, provider, findings: [{kind, text}]} for each.
+    """
+    graph = bridge.Graph.read()
+    known = {
+        (row.contract.reference, row.metric, row.scope_text): row
+        for row in Guarantee.objects.with_terms()
+    }
+    return [_preview(entry, graph, known) for entry in entries]
+
+
+def _preview(
+    entry: Mapping[str, Any], graph: bridge.Graph, known: Mapping[tuple[str, str, str], Guarantee]
+) -> dict[str, Any]:
+    values, problems = values_of(entry)
+    reference, metric = values.get("reference", ""), values.get("metric", "")
+    scope = values.get("scope_text", "")
+    found = [{"kind": "wrong", "text": f"{name} {text}"} for name, text in problems.items()]
+    unknown = [str(name)[:40] for name in entry if name not in ENTRY]
+    if unknown:
+        text = f"There is no field {', '.join(unknown)}: it is left out."
+        found.append({"kind": "unknown_field", "text": text})
+    texts = {name: values.get(name) or "" for name in bridge.TEXTS if name != "budget_objective"}
+    typed = bridge.read(metric, texts)
+    if "target" not in problems:
+        found += [{"kind": "unparsed", "text": text} for text in typed["problems"].values()]
+    there = known.get((reference, metric, scope))
+    consumer, provider = graph.ends(scope)
+    if there:
+        consumer, provider = there.consumer_id or consumer, there.provider_id or provider
+    names = bridge.ends_of(scope)
+    for name, key in zip(names, (consumer, provider), strict=True):
+        if name and key is None:
+            text = f"“{name}” is no service of the catalog, or of several."
+            found.append({"kind": "edge_missing", "text": text})
+    if consumer and provider and not graph.has_edge(consumer, provider):
+        text = f"The catalog has no dependency {graph.slugs[consumer]} → {graph.slugs[provider]}."
+        found.append({"kind": "edge_missing", "text": text})
+    state = "wrong" if problems else "new"
+    if there and not problems:
+        latest = there.latest
+        day = values.get("effective_from")
+        base = terms_on(there.terms.all(), day) if day else latest
+        same = base is not None and all(
+            getattr(base, name) == values[name] for name in bridge.TEXTS if name in values
+        )
+        same = same and (day is None or base.effective_from == day)  # type: ignore[union-attr]
+        same = same and there.weight == values.get("weight", there.weight)
+        state = "same" if same else "changed"
+    terms = Terms(**{**texts, **typed})
+    return {
+        "reference": reference,
+        "metric": metric,
+        "scope": scope,
+        "state": state,
+        "texts": texts,
+        "typed": terms,
+        "target": bridge.target_of(terms),
+        "consumer": graph.slugs.get(consumer or 0),
+        "provider": graph.slugs.get(provider or 0),
+        "findings": found,
+    }
+
+
+@transaction.atomic
+def resolve_edges(*, by: User | None) -> int:
+    """Tie guarantees to the services that their scope names, where it named none before."""
+    graph = bridge.Graph.read()
+    count = 0
+    for row in Guarantee.objects.exclude(scope_text="").filter(provider=None) | (
+        Guarantee.objects.exclude(scope_text="").filter(consumer=None)
+    ):
+        consumer, provider = graph.ends(row.scope_text)
+        old = audit.values_of(row)
+        row.consumer_id = row.consumer_id or consumer
+        row.provider_id = row.provider_id or provider
+        if (new := audit.values_of(row)) != old:
+            row.save(update_fields=["consumer", "provider"])
+            audit.record("guarantee.update", row, by=by, old=old, new=new)
+            count += 1
+    if count:
+        scores.queue_run(by=by)
+    return count
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _locked(**which: Any) -> list[Guarantee]:
+    """Guarantees with their terms, locked in one order for everybody."""
+    keys = list(
+        Guarantee.objects.select_for_update(of=("self",))
+        .filter(**which)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    return list(Guarantee.objects.with_terms().filter(pk__in=keys).order_by("pk"))
+
+
+def _get(guarantee_id: int) -> Guarantee:
+    found = _locked(pk=guarantee_id)
+    if not found:
+        raise NotFound(f"There is no guarantee {guarantee_id}.", hint="Look at its contract.")
+    return found[0]
+
+
+def _clean(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise not_valid(error) from error
+
+
+def _save(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise Conflict(
+            f"Somebody has added the same {row._meta.verbose_name} a moment ago.",
+            hint="Look at that one and change it, if it is not as you want it.",
+        ) from error
+
+
+def _follow(by: User | None) -> None:
+    """What hangs on promises: the scores of what endangers them, and the gaps."""
+    scores.queue_run(by=by)
+    findings.refresh()

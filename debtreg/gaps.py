@@ -1,0 +1,203 @@
+"""What is not in order with promises. A source looks at the contracts and says what it finds.
+
+What a source finds again stays the finding that it was; see actions.findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from debtreg import terms as bridge
+from debtreg.models import FindingKind, Guarantee, PenaltyEntry, Terms, terms_on
+from debtreg.numbers import plain
+
+PARTS = {"target": "target", "penalty": "penalty clause", "window": "period"}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One finding. `key` says what is found of what; the same key is the same finding."""
+
+    kind: FindingKind
+    key: str
+    subject: str
+    text: str
+    hint: str = ""
+    contract_id: int | None = None
+    guarantee_id: int | None = None
+    slo_id: int | None = None
+    team_id: int | None = None
+
+
+class Context:
+    """What sources look at, each part read once, and only if one asks for it."""
+
+    def __init__(self, on: date) -> None:
+        self.on = on
+
+    @cached_property
+    def graph(self) -> bridge.Graph:
+        return bridge.Graph.read()
+
+    @cached_property
+    def guarantees(self) -> list[Guarantee]:
+        """Of contracts that are not over, with_terms."""
+        rows = Guarantee.objects.with_terms()
+        return [row for row in rows if not row.contract.ends_on or row.contract.ends_on >= self.on]
+
+    @cached_property
+    def in_force(self) -> list[Terms]:
+        return list(Terms.objects.in_force(self.on).select_related("guarantee"))
+
+    def of(self, guarantee: Guarantee, kind: FindingKind, key: str, text: str, hint: str) -> Gap:
+        """A gap of a guarantee; its provider's team has to put it right."""
+        provider = guarantee.provider_id
+        return Gap(
+            kind=kind,
+            key=f"{kind}:guarantee:{guarantee.pk}{key}",
+            subject=f"{guarantee.contract.reference}: {guarantee.metric}"[:300],
+            text=text,
+            hint=hint,
+            contract_id=guarantee.contract_id,
+            guarantee_id=guarantee.pk,
+            team_id=self.graph.teams.get(provider) if provider else None,
+        )
+
+
+def found(on: date) -> list[Gap]:
+    """All that is not in order on a day, in a fixed number of queries."""
+    context = Context(on)
+    return [gap for source in SOURCES for gap in source(context)]
+
+
+def _standing(context: Context, guarantee: Guarantee) -> Iterator[Terms]:
+    """The versions that hold now or are to hold: what is over or replaced is in no one's way."""
+    now = terms_on(guarantee.terms.all(), context.on)
+    for each in guarantee.terms.all():
+        is_correction = not each.is_confirmed and now is not None
+        is_correction = is_correction and each.effective_from == now.effective_from  # type: ignore[union-attr]
+        to_come = each.effective_from is not None and each.effective_from > context.on
+        if each.replaced_at is None and (each == now or to_come or is_correction):
+            yield each
+
+
+def unread(context: Context) -> Iterator[Gap]:
+    for guarantee in context.guarantees:
+        for each in _standing(context, guarantee):
+            for part, problem in each.problems.items():
+                words = {
+                    "target": each.target_reading or each.target_text,
+                    "penalty": each.penalty_reading or each.penalty_clause,
+                    "window": each.window_reading or each.window_text,
+                }[part]
+                yield context.of(
+                    guarantee,
+                    FindingKind.UNPARSED,
+                    f":{each.version}:{part}",
+                    f"The {PARTS[part]} “{words}” cannot be read: {problem}",
+                    "Say on the contract's page how it is to be read.",
+                )
+
+
+def unconfirmed(context: Context) -> Iterator[Gap]:
+    for guarantee in context.guarantees:
+        for each in _standing(context, guarantee):
+            if each.is_confirmed or "target" in each.problems:
+                continue
+            since = f"from {each.effective_from} on" if each.effective_from else "since ever"
+            yield context.of(
+                guarantee,
+                FindingKind.UNCONFIRMED,
+                f":{each.version}",
+                f"Version {each.version}, in force {since}, is read as"
+                f" {bridge.target_of(each)}, and nobody has confirmed it: it counts for nothing.",
+                "Compare it with the contract's text and confirm it.",
+            )
+
+
+def edges(context: Context) -> Iterator[Gap]:
+    graph = context.graph
+    for guarantee in context.guarantees:
+        consumer, provider = guarantee.consumer_id, guarantee.provider_id
+        names = bridge.ends_of(guarantee.scope_text)
+        text, hint = "", "Correct the scope, or give the service this alias."
+        if provider is None:
+            wanted = names[1] or guarantee.scope_text
+            text = (
+                f"“{wanted}” is no service of the catalog, or of several."
+                if wanted
+                else "It does not say which service owes it."
+            )
+        elif consumer is None and names[0]:
+            text = f"“{names[0]}” is no service of the catalog, or of several."
+        elif consumer is not None and not graph.has_edge(consumer, provider):
+            text = (
+                f"The catalog has no dependency {graph.slugs[consumer]} → {graph.slugs[provider]}"
+            )
+            way = [graph.slugs[pk] for pk in graph.path(consumer, provider)]
+            text += f"; it gets there by {' → '.join(way)}." if way else ", nor a way round."
+            hint = "Add the dependency to the catalog, or correct the scope."
+        if text:
+            yield context.of(guarantee, FindingKind.EDGE_MISSING, "", text, hint)
+
+
+def feasibility(context: Context) -> Iterator[Gap]:
+    judged = bridge.feasibilities(context.in_force, context.graph)
+    for guarantee in context.guarantees:
+        if (found := judged.get(guarantee.pk)) is None:
+            continue
+        promise = f"{plain(found.promise * 100)} %"
+        if found.is_kept is False:
+            factors = " × ".join(
+                f"{plain(ratio * 100)} % ({slug})" for slug, ratio in found.rests_on.items()
+            )
+            ceiling = plain(round((found.ceiling or 0) * 100, 4))
+            more = f", and {_listed(found.without)} promise nothing" if found.without else ""
+            yield context.of(
+                guarantee,
+                FindingKind.INFEASIBLE,
+                "",
+                f"{promise} is promised, but what it cannot do without promises together at most"
+                f" {ceiling} %: {factors}{more}.",
+                "Promise less, get better promises, or make a dependency soft or redundant.",
+            )
+        elif found.without:
+            yield context.of(
+                guarantee,
+                FindingKind.NO_PROMISE,
+                "",
+                f"{promise} rests on {_listed(found.without)}, of which no availability is"
+                " promised.",
+                "Agree on an availability with their teams, and put it into a contract.",
+            )
+
+
+def unknown_deductions(context: Context) -> Iterator[Gap]:
+    by_key = {guarantee.pk: guarantee for guarantee in context.guarantees}
+    entries = PenaltyEntry.objects.filter(known=False, guarantee__in=by_key).order_by("starts_on")
+    for entry in entries:
+        why = next((each["message"] for each in entry.findings if each["level"] == "gap"), "")
+        yield context.of(
+            by_key[entry.guarantee_id],
+            FindingKind.UNKNOWN_DEDUCTION,
+            f":{entry.starts_on}",
+            f"What is due for {entry.starts_on} to {entry.ends_on} is not known. {why}".strip(),
+            "Record what was measured, on how many requests.",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+SOURCES: list[Callable[[Context], Iterable[Gap]]] = [
+    unread,
+    unconfirmed,
+    edges,
+    feasibility,
+    unknown_deductions,
+]

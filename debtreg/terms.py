@@ -1,0 +1,403 @@
+"""The bridge to contracts: words -> numbers, edges -> the graph, periods -> what penalties take."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from calendar import monthrange
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import scoring
+from debtreg.errors import DebtregError
+from debtreg.models import (
+    Contract,
+    Dependency,
+    Guarantee,
+    Service,
+    Terms,
+    WindowKind,
+    terms_on,
+)
+from debtreg.numbers import plain
+
+# What a person writes of terms; all else in the row follows from it.
+TEXTS = (
+    *("target_text", "target_reading", "window_text", "window_reading"),
+    *("penalty_clause", "penalty_reading", "budget_objective"),
+)
+_ARROW = re.compile(r"\s*(?:→|⇒|➔|➜|⟶|[-=–—]+>)\s*")
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def read(metric: str, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The typed columns of Terms, from what is written or, where it is said, how to read it."""
+    return scoring.read_terms(
+        metric,
+        texts.get("target_reading") or texts.get("target_text") or "",
+        texts.get("penalty_reading") or texts.get("penalty_clause") or "",
+        texts.get("window_reading") or texts.get("window_text") or "",
+    )
+
+
+def target_of(terms: Terms) -> str:
+    """The typed target in one line, as scoring reads it: p99 <= 300 ms. Empty where unread."""
+    if terms.value is None:
+        return ""
+    return f"{terms.statistic} {terms.operator} {plain(terms.value)} {terms.unit}".strip()
+
+
+# --- Edges ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Services by whatever name they have, and who calls whom."""
+
+    slugs: dict[int, str]
+    teams: dict[int, int]
+    names: dict[str, int | None]  # None: of several services
+    calls: dict[int, dict[int, bool]]  # consumer -> provider -> whether it is hard
+
+    @classmethod
+    def read(cls) -> Graph:
+        rows = list(Service.objects.values_list("pk", "slug", "name", "aliases", "team_id"))
+        names: dict[str, int | None] = {}
+        for pk, _slug, name, aliases, _team in rows:
+            for each in {_name(name), *(_name(str(alias)) for alias in aliases or ())}:
+                names[each] = pk if names.get(each, pk) == pk else None
+        # A slug belongs to one service, whatever others are called.
+        names |= {_name(slug): pk for pk, slug, *_ in rows}
+        calls: dict[int, dict[int, bool]] = {}
+        for consumer, provider, hard in Dependency.objects.values_list(
+            "consumer_id", "provider_id", "hard"
+        ):
+            calls.setdefault(consumer, {})[provider] = hard
+        return cls(
+            {pk: slug for pk, slug, *_ in rows},
+            {pk: team for pk, *_, team in rows},
+            names,
+            calls,
+        )
+
+    def ends(self, scope: str) -> tuple[int | None, int | None]:
+        """The keys of consumer and provider of "a → b"; a scope without an arrow is a provider.
+
+        None where there is no such service, or several.
+        """
+        consumer, provider = ends_of(scope)
+        return self.names.get(_name(consumer)), self.names.get(_name(provider))
+
+    def path(self, consumer: int, provider: int) -> list[int]:
+        """The shortest way of calls from one to the other, both included; empty: there is none."""
+        came_from: dict[int, int] = {consumer: consumer}
+        waiting = deque([consumer])
+        while waiting:
+            here = waiting.popleft()
+            if here == provider:
+                way = [here]
+                while way[-1] != consumer:
+                    way.append(came_from[way[-1]])
+                return way[::-1]
+            for there in self.calls.get(here, ()):
+                if there not in came_from:
+                    came_from[there] = here
+                    waiting.append(there)
+        return []
+
+    def has_edge(self, consumer: int, provider: int) -> bool:
+        return provider in self.calls.get(consumer, ())
+
+    @cached_property
+    def needs(self) -> dict[str, list[str]]:
+        """Hard dependencies of each service, by slug."""
+        return {
+            self.slugs[consumer]: [self.slugs[pk] for pk, hard in providers.items() if hard]
+            for consumer, providers in self.calls.items()
+        }
+
+
+def ends_of(scope: str) -> tuple[str, str]:
+    """Consumer and provider as they are written; both empty where there are not one or two."""
+    parts = [part.strip() for part in _ARROW.split(unicodedata.normalize("NFKC", scope).strip())]
+    if len(parts) == 1:
+        return "", parts[0]
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
+
+
+def _name(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+# --- What can be kept -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Feasibility:
+    """An availability that is promised, beside those of all that its provider cannot do without.
+
+    ceiling : product of the promises of the hard dependencies, each of them once at any depth;
+        None where none of them promises anything
+    """
+
+    promise: Decimal
+    ceiling: Decimal | None
+    rests_on: dict[str, Decimal]
+    without: list[str]
+
+    @property
+    def is_kept(self) -> bool | None:
+        """False: cannot be kept. None: not known, as some dependencies promise nothing."""
+        if self.ceiling is not None and self.promise > self.ceiling:
+            return False
+        return None if self.without else True
+
+
+def feasibilities(terms: Iterable[Terms], graph: Graph) -> dict[int, Feasibility]:
+    """Of each guarantee of an availability whose provider has hard dependencies, by its key.
+
+    terms : those in force, with guarantee; what is not confirmed promises nothing
+    """
+    promised = [
+        (each.guarantee.provider_id, each)
+        for each in terms
+        if each.is_confirmed and is_availability(each) and each.guarantee.provider_id
+    ]
+    best: dict[str, Decimal] = {}
+    for provider, each in promised:
+        slug = graph.slugs[provider]
+        best[slug] = max(best.get(slug, Decimal(0)), each.objective or Decimal(0))
+    found = {}
+    for provider, each in promised:
+        slug = graph.slugs[provider]
+        needed = scoring.hard_dependencies(slug, graph.needs)
+        if not needed:
+            continue
+        rests_on = {other: best[other] for other in sorted(needed) if other in best}
+        one = {**dict.fromkeys([slug, *needed], Decimal(1)), **rests_on}
+        found[each.guarantee_id] = Feasibility(
+            promise=each.objective or Decimal(0),
+            ceiling=scoring.serial_availability(slug, one, graph.needs) if rests_on else None,
+            rests_on=rests_on,
+            without=sorted(needed - rests_on.keys()),
+        )
+    return found
+
+
+def is_availability(terms: Terms) -> bool:
+    """At least so many percent of the time, or of the requests."""
+    return terms.unit in ("%", "percent") and terms.operator in (">=", ">")
+
+
+# --- Periods --------------------------------------------------------------------------------------
+
+
+class NoSuchPeriod(DebtregError):
+    """A period that the contract does not have."""
+
+
+def check_period(guarantee: Guarantee, first: date, last: date, today: date) -> None:
+    """Raises NoSuchPeriod unless the guarantee has a period of these days and it is over."""
+    problem = ""
+    terms = terms_on(guarantee.terms.all(), last)
+    if not 1900 <= first.year <= last.year < 9999 or last < first:
+        problem = f"{first} to {last} is no period."
+    elif last > today:
+        problem = f"The period ends on {last}, which is yet to come."
+    elif terms and terms.period == WindowKind.ROLLING and terms.period_hours:
+        wanted = max(1, -int(-terms.period_hours // 24))
+        if (last - first).days + 1 != wanted:
+            problem = (
+                f"{first} to {last} are {(last - first).days + 1} days; a period has {wanted}."
+            )
+    elif terms and terms.period and (first, last) != calendar_period(terms.period, last):
+        start, end = calendar_period(terms.period, last)
+        kind = WindowKind(terms.period).label.lower()
+        problem = f"{first} to {last} is no {kind}; this one is {start} to {end}."
+    elif (last - first).days > 366:
+        problem = f"{first} to {last} is longer than a year."
+    if problem:
+        raise NoSuchPeriod(
+            problem,
+            hint="Give the first and the last day of a period as the terms have it.",
+            fields={"starts_on": [problem]},
+        )
+
+
+def calendar_period(kind: str, day: date) -> tuple[date, date]:
+    """First and last day of the month, quarter or year that a day is in."""
+    months = {WindowKind.MONTH: 1, WindowKind.QUARTER: 3, WindowKind.YEAR: 12}[WindowKind(kind)]
+    first = date(day.year, (day.month - 1) // months * months + 1, 1)
+    month = first.month + months - 1
+    return first, date(day.year, month, monthrange(day.year, month)[1])
+
+
+def last_period(terms: Terms | None, today: date) -> tuple[date, date]:
+    """The last period that was over before today; a calendar month where it is not known."""
+    if terms and terms.period == WindowKind.ROLLING and terms.period_hours:
+        days = max(1, -int(-terms.period_hours // 24))
+        return today - timedelta(days=days), today - timedelta(days=1)
+    kind = terms.period if terms and terms.period else WindowKind.MONTH
+    start, _end = calendar_period(kind, today)
+    return calendar_period(kind, start - timedelta(days=1))
+
+
+@dataclass
+class Part:
+    """The days of a period in which one version was in force."""
+
+    terms: Terms
+    first: date
+    last: date
+    body: dict[str, Any] | None = None
+    unknown: str = ""
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+
+def parts_of(contract: Contract, versions: Sequence[Terms], first: date, last: date) -> list[Part]:
+    """The period cut where another version comes into force, without days outside the contract."""
+    first = max(first, contract.starts_on or date.min)
+    last = min(last, contract.ends_on or date.max)
+    starts = sorted(
+        {first}
+        | {
+            each.effective_from
+            for each in versions
+            if each.effective_from and first < each.effective_from <= last
+        }
+    )
+    found: list[Part] = []
+    for place, start in enumerate(starts):
+        end = starts[place + 1] - timedelta(days=1) if place + 1 < len(starts) else last
+        terms = terms_on(versions, start)
+        if terms is None or end < start:
+            continue
+        if found and found[-1].terms == terms:
+            found[-1].last = end
+        else:
+            found.append(Part(terms, start, end))
+    return found
+
+
+def price(
+    guarantee: Guarantee, first: date, last: date, measured: Any, requests: Decimal | None
+) -> dict[str, Any]:
+    """The columns of a PenaltyEntry for a period, each part of it by what was in force in it.
+
+    guarantee : with_terms
+    Raises DebtregError where what was measured cannot be read, NoSuchPeriod where no terms were
+    in force.
+    """
+    parts = parts_of(guarantee.contract, list(guarantee.terms.all()), first, last)
+    if not parts:
+        problem = f"No terms were in force between {first} and {last}."
+        raise NoSuchPeriod(problem, hint="Look at the days of the contract and of its versions.")
+    total = (last - first).days + 1
+    for part in parts:
+        _prepare(part, total, measured, requests)
+    try:
+        found = scoring.price_period(
+            [{"days": part.days, "body": part.body, "unknown": part.unknown} for part in parts]
+        )
+    except scoring.ScoringError as error:
+        raise DebtregError(
+            str(error),
+            hint="Write what was measured as 0.3301s or 99.93%, or leave it out.",
+            code="out_of_range",
+            fields={"measured": [str(error)]},
+        ) from error
+    sums = {
+        name: None if found[name] is None else round(found[name], 12)
+        for name in (
+            *("deduct_percent", "uncapped_percent", "deducted_minutes", "deducted_requests"),
+            "credit_percent",
+        )
+    }
+    answers = [
+        {
+            "version": part.terms.version,
+            "from": part.first.isoformat(),
+            "to": part.last.isoformat(),
+            "days": part.days,
+            **{name: value for name, value in answer.items() if name in _KEPT},
+        }
+        for part, answer in zip(parts, found["parts"], strict=True)
+    ]
+    return {
+        "terms": parts[-1].terms if parts[-1].last == last else None,
+        "known": found["known"],
+        "breached": found["breached"],
+        **sums,
+        "findings": found["findings"],
+        "parts": answers,
+    }
+
+
+# Of the answer for a part; what its inputs and assumptions were is in the terms.
+_KEPT = (
+    *("known", "breached", "shortfall", "steps", "deduct_percent", "uncapped_percent"),
+    *("deducted_minutes", "deducted_requests", "credit_percent", "range", "clause"),
+)
+
+
+def _prepare(part: Part, total: int, measured: Any, requests: Decimal | None) -> None:
+    """Say how a part is priced, or why it cannot be."""
+    terms = part.terms
+    name = f"Version {terms.version} of the terms"
+    if not terms.is_confirmed:
+        part.unknown = f"{name} is not confirmed: what is due by it is unknown, which is not 0."
+        return
+    if "penalty" in terms.problems:
+        part.unknown = f"The penalty of version {terms.version} is unknown, which is not 0: "
+        part.unknown += terms.problems["penalty"]
+        return
+    part.body = {"target": target_of(terms), "measured": measured, "requests": requests}
+    if terms.penalty is None:
+        return
+    days = None
+    if terms.period:
+        window = scoring.Window(terms.period, terms.period_hours, terms.month_basis)
+        days = window.days(total)
+    part.body |= {"clause": terms.penalty, "period_days": days}
+    if terms.budget_objective is not None:
+        part.body["objective_percent"] = terms.budget_objective * 100
+
+
+# --- What a target tolerates ----------------------------------------------------------------------
+
+
+def tolerance(terms: Terms, given: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """What the promise tolerates; scoring.calculate_inversion with what is stored of it.
+
+    given : recovery_seconds, impact, open_seconds
+    today : the month, quarter or year of this day counts
+    """
+    objective = terms.objective if terms.budget_objective is None else terms.budget_objective
+    days = None
+    if terms.period:
+        window = scoring.Window(terms.period, terms.period_hours, terms.month_basis)
+        kind = WindowKind.MONTH if terms.period == WindowKind.ROLLING else terms.period
+        start, end = calendar_period(kind, today)
+        days = window.days((end - start).days + 1)
+    try:
+        return scoring.calculate_inversion(
+            {
+                "target_percent": None if objective is None else objective * 100,
+                "period_days": days,
+                **given,
+            }
+        )
+    except scoring.ScoringError as error:
+        raise DebtregError(
+            str(error), hint="Correct this value.", fields={error.column: [str(error)]}
+        ) from error
