@@ -22,9 +22,11 @@ from debtreg.models import (
     Iteration,
     IterationState,
     LedgerRow,
+    Outcome,
     ScenarioMember,
     Score,
     ScoreChange,
+    ScoreState,
     pk_of,
 )
 from debtreg.web import outcomes, words
@@ -54,12 +56,14 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
     needs = Prefetch("entries", BacklogEntry.objects.active(), to_attr="active_entries")
     score = Score.objects.filter(pk=pk).with_rank().first()
     story, memberships = _with_words(scores.explain(pk=pk)), _memberships(item)
+    shown = outcomes.of_item(pk)
     return render(
         request,
         "debt/detail.html",
         {
-            **outcomes.of_item(pk),
+            **shown,
             "item": item,
+            "over": _while_open(story, shown.get("outcome")),
             "score": score,
             "entry": entry,
             "story": story,
@@ -79,6 +83,18 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             else [],
         },
     )
+
+
+def _while_open(story: dict[str, Any], outcome: Outcome | None) -> dict[str, Any]:
+    """What a debt that is resolved cost a year, and what its repair was to cost and to return.
+
+    As it was frozen then, with its shares of scenarios; else by what is known of it.
+    """
+    if outcome:
+        cost, repair, roi = outcome.annual_cost, outcome.repair_cost, outcome.money_roi
+        return {"cost": cost, "repair": repair, "roi": roi}
+    cost = None if story["state"] == ScoreState.UNPRICED else story["annual_cost"]
+    return {"cost": cost, "repair": story["repair_cost"], "roi": story["money_roi"]}
 
 
 def _memberships(item: DebtItem) -> list[ScenarioMember]:

@@ -9,9 +9,15 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from debtreg.actions import debt
+from debtreg.actions import debt, scores
 from debtreg.models import Outcome, OutcomeImpact, OutcomeReading, Role
-from tests.factories import DebtItemFactory, OutcomeFactory, OutcomeReadingFactory, TeamFactory
+from tests.factories import (
+    DebtItemFactory,
+    OutcomeFactory,
+    OutcomeReadingFactory,
+    ScenarioMemberFactory,
+    TeamFactory,
+)
 from tests.web.company import Company
 from tests.web.test_pages import an_outcome
 
@@ -60,9 +66,15 @@ def test_a_debt_that_is_resolved_says_what_was_predicted_and_when_to_measure(
 
 def test_the_page_of_a_resolved_debt_speaks_of_it_as_over(owner: Client, company: Company) -> None:
     since = f"Resolved since {timezone.localdate()}."
+    ScenarioMemberFactory(item=company.best)
+    scores.score_items([company.best.pk])
     owner.post(f"/debts/{company.best.key}/resolve/")
     page = owner.get(f"/debts/{company.best.key}/").text
-    assert f"{since} While it was open it cost" in page
+    # As it was frozen: its share of the scenario, 100,000 a year, has left the score.
+    assert (
+        f"{since} While it was open it cost ¥114,400 a year; its repair was estimated at ¥3,200,"
+        " and to return 35.8 times that"
+    ) in page
     assert "What it cost a year while it was open" in page
     for open_words in ("Costs ¥", "promoted to", "What this rests on", "What repairing it"):
         assert open_words not in page
