@@ -473,7 +473,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
 
 
 # Raised whenever scoring gives other percentiles for the same inputs.
-UNCERTAINTY = 1
+UNCERTAINTY = 2
 _UNCERTAIN = ("roi_p5", "roi_p50", "roi_p95", "confidence")
 _HASHES = ("fingerprint", "price_fingerprint", "input_fingerprint")
 

@@ -10,8 +10,8 @@ gives the percentiles, and says where the chance to beat the threshold is as goo
 Where the shape is not mild, and for a chance that is open, on which decisions hang, the inputs of
 each item run through the same few points, a Sobol net that covers every input evenly. Of each
 item the input that matters most is left to its own distribution at each point, as the ROI is
-(A + B v) / (C + R v) in it. A chance takes four times as many points until it holds still; with
-one uncertain input it is exact.
+(A + B v) / (C + R v) in it. A chance that some quarter of the points puts elsewhere takes four
+times as many; with one uncertain input it is exact.
 """
 
 import math
@@ -40,10 +40,9 @@ _STEPS = 1024  # steps of the distribution's table between low and high
 _BLOCK = 300_000  # numbers worked on at once: what a processor's cache holds
 _SEED = 20_260_101
 _NET = 32  # inputs that share a net
-# The points: for the percentiles the first of these, for a chance as many as it needs.
+# The points: for the percentiles the first of these, for a chance that moves the second as well.
 _POINTS = (256, 1024)
-_CLEAR = 0.001  # a chance this near to 0 or 1 is as good as clear
-_STEADY = 0.004  # a chance that moves by less than this with four times as many needs no more
+_STEADY = 0.003  # a chance needs no more points where each quarter of them puts it this near
 _STRATA = 4  # values of the leading input at each point
 _WINDOW = 0.05  # how far around a percentile ROIs stand for it, in standard errors of a draw
 _LOPSIDED = 0.8  # up to here a shape is mild; see _Parts.difference
@@ -104,13 +103,13 @@ def add_uncertainty(
         moves = np.zeros(len(made.items), dtype=bool)
         for block in made.blocks(points):
             ratio, rows = made.led(block, points), made.items[block]
-            chance = ratio.chance(policy.threshold)
-            if points == _POINTS[0]:
-                moves[block] = (chance > _CLEAR) & (chance < 1.0 - _CLEAR)
-                percentiles[rows[wild[rows]]] = ratio.only(wild[rows]).percentiles()
-            else:
-                moves[block] = np.abs(chance - certainty[rows]) >= _STEADY
+            # A quarter of a net is a net, too.
+            quarters = ratio.chances(policy.threshold).reshape(len(rows), 4, -1).mean(axis=2)
+            chance = quarters.mean(axis=1)
+            moves[block] = np.abs(quarters - chance[:, None]).max(axis=1) >= _STEADY
             certainty[rows] = chance
+            if points == _POINTS[0]:
+                percentiles[rows[wild[rows]]] = ratio.only(wild[rows]).percentiles()
         made = made.only(moves)
     return scores.assign(
         roi_p5=percentiles[:, 0],
@@ -502,8 +501,8 @@ class _Led:
             column[:] = rois[:, at - reach : at + reach].mean(axis=1)
         return found
 
-    def chance(self, threshold: float) -> _Floats:
-        """Give P(ROI > threshold): the average over the points of the leading input's own."""
+    def chances(self, threshold: float) -> _Floats:
+        """Give P(ROI > threshold) at each point, by the leading input's own distribution."""
         rise = self.slope - threshold * self.rate
         short = threshold * self.cost - self.benefit
         # Where it hardly moves, the turn is far out, and what is left is taken care of below.
@@ -511,8 +510,7 @@ class _Led:
             turn = (short / rise - self.low[:, None]) / self.span[:, None]
         below = _cdf(self.lean, np.nan_to_num(turn, nan=0.0))
         over = np.where(rise > 0, 1.0 - below, below)
-        chance: _Floats = np.where(rise == 0, short < 0, over).mean(axis=1)
-        return chance
+        return np.where(rise == 0, short < 0, over)
 
 
 def _terms(
