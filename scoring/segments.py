@@ -52,5 +52,5 @@ def products_of_others(values: _Floats, keys: _Ints) -> _Floats:
     product = products(np.where(zero, 1.0, values), starts)
     run = np.repeat(np.arange(len(starts)), np.append(starts[1:], len(values)) - starts)
     product, zeros = product[run], zeros[run]
-    others = np.where(zero, product, product / np.where(zero, 1.0, values))
+    others = product / np.where(zero, 1.0, values)
     return np.where(zeros - zero > 0, 0.0, others)

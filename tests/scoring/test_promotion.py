@@ -272,6 +272,73 @@ def test_an_entry_that_goes_back_itself_keeps_nothing_that_it_needs():
     assert decide(needed, needs_of((1, 0), (2, 1)), worthless)[0] == [0, 1, 2]
 
 
+def test_what_is_left_of_a_group_is_a_bundle_once_one_alternative_is_repaired():
+    repair = {"own_benefit": NAN, "promotes": False, "repair_cost": 6000.0}
+    group = [alternative(0), alternative(1), alternative(77, repaired=True)]
+    found = decide(candidates_of(repair, repair), scenarios=scenarios_of((90000.0, group)))
+    assert found == ([0, 1], ["bundle"] * 2)
+
+
+def test_what_is_worth_it_by_itself_is_in_no_bundle():
+    group = scenarios_of((1000.0, [alternative(0), alternative(1)]))
+    items = candidates_of({"own_benefit": 900.0}, {})
+    assert decide(items, scenarios=group) == ([0, 1], ["above", "bundle"])
+    assert promote(items, POLICY, None, group)["bundle"].tolist() == [-1, 0]
+
+
+def test_the_certainty_guard_holds_for_members_of_scenarios_and_for_bundles():
+    policy = Policy.from_payload({**DEFAULT_PAYLOAD, "min_confidence": 0.8})
+    sure, unsure = {"certainty": 0.9}, {"certainty": 0.7}
+    gates = scenarios_of((1000.0, [gate(0), gate(1)]))
+    assert decide(candidates_of(unsure, sure), scenarios=gates, policy=policy)[0] == [1]
+    assert decide(candidates_of(unsure, unsure), scenarios=gates, policy=policy) == (
+        [],
+        ["uncertain"] * 2,
+    )
+    group = scenarios_of((1000.0, [alternative(0), alternative(1)]))
+    assert decide(candidates_of(sure, sure), scenarios=group, policy=policy)[0] == [0, 1]
+    assert decide(candidates_of(sure, unsure), scenarios=group, policy=policy)[0] == []
+
+
+def test_of_two_entries_that_fell_the_lower_one_goes_and_the_other_is_worth_it_again():
+    gates = scenarios_of((1000.0, [gate(n, effectiveness=0.8) for n in (0, 1)]))
+    # Given the other, they return 0.53 and 1.6; alone, 2.7 and 8.
+    items = candidates_of({"repair_cost": 300.0, "entered": True}, {"entered": True})
+    assert decide(items, scenarios=gates) == ([1], ["fell", "above"])
+
+
+def test_an_entry_comes_back_over_the_lower_bar_once_the_other_has_gone():
+    gates = scenarios_of((270.0, [gate(0), gate(1)]))
+    # Both save nothing given the other: 1 goes first, then 0 as well, and 1 returns 2.7.
+    items = candidates_of({"repair_cost": 400.0, "entered": True}, {"entered": True})
+    assert decide(items, scenarios=gates) == ([1], ["fell", "kept"])
+    assert decide(items.assign(entered=False), scenarios=gates)[0] == []
+
+
+def test_a_pinned_member_joins_as_soon_as_what_it_needs_is_promoted():
+    gates = scenarios_of((1000.0, [gate(0), gate(1)]))
+    pinned = candidates_of({"pinned": True}, {})
+    assert decide(pinned, needs_of((0, 1)), gates) == ([0, 1], ["pinned", "needed"])
+
+
+def test_a_scenario_whose_loss_nobody_knows_takes_nothing_from_what_is_known():
+    items = candidates_of({"own_benefit": 400.0}, {"own_benefit": NAN, "state": 1})
+    found = decide(items, scenarios=scenarios_of((None, [gate(0), gate(1)])))
+    assert found == ([0], ["above", "unpriced"])
+
+
+def test_what_is_started_waits_for_nothing_and_holds_up_nobody():
+    items = candidates_of({"own_benefit": 900.0}, {"started": True}, {"own_benefit": 1.0})
+    assert decide(items, needs_of((0, 1), (1, 2))) == ([0, 1], ["above", "started", "below"])
+
+
+def test_a_circle_that_goes_out_leaves_its_place_to_the_others_of_its_scenario():
+    gates = scenarios_of((1000.0, [gate(0), gate(2)]))
+    # 0 is the first of two equal ones, but needs what is not worth it.
+    found = decide(candidates_of({}, {}, {}), needs_of((0, 1), (1, 0)), gates)
+    assert found == ([2], ["below", "below", "above"])
+
+
 def test_the_last_alternative_is_worth_the_whole_group_once_the_others_are_started():
     rows = [{"started": n > 0, "repair_cost": 6000.0} for n in range(3)]
     found = decide(

@@ -247,6 +247,40 @@ def test_scenarios_of_different_sizes_do_not_touch_each_other():
         assert part["loss_share_likely"].tolist() == expected
 
 
+def test_an_uncertain_loss_is_shared_point_by_point_and_counts_by_its_pert_mean():
+    gate = {"scenario_id": 1, "item_id": 5, "role": 0}
+    loss = {"loss_low": 100.0, "loss_likely": 200.0, "loss_high": 900.0}
+    found = Scenarios.of(
+        make_frame(SCENARIO_COLUMNS, [{"scenario_id": 1, "trigger_rate": 3.0, **loss}]),
+        make_frame(MEMBER_COLUMNS, [gate, {**gate, "item_id": 6}]),
+    )
+    points = [f"loss_share_{point}" for point in ("low", "likely", "high")]
+    assert attribute(found)[points].to_numpy() == pytest.approx(
+        np.array([[150.0, 300.0, 1350.0]] * 2)
+    )
+    assert found.values(found.start()).tolist() == [900.0]
+    assert removal_values(found)["removal"].tolist() == [900.0, 900.0]
+
+
+def test_a_repair_removes_all_of_its_debt_unless_an_effectiveness_says_less():
+    members = [{"role": "gate", "effectiveness": np.nan}, {"role": "gate", "effectiveness": 0.4}]
+    assert removal_values(scenarios_of(members))["saving"].tolist() == [1000.0, 400.0]
+    assert marginal_values(scenarios_of(members), [0])["saving"].tolist() == [1000.0, 0.0]
+
+
+def test_a_repaired_member_has_no_share_and_nothing_to_save():
+    members = [{"role": "gate"}, {"role": "gate", "repaired": True, "effectiveness": 0.4}]
+    found = scenarios_of(members)
+    assert attribute(found)[["item_id", "loss_share_likely"]].values.tolist() == [[0, 600.0]]
+    assert removal_values(found)[["item_id", "removal"]].values.tolist() == [[0, 600.0]]
+
+
+def test_a_scenario_that_comes_twice_is_refused():
+    one = {"scenario_id": 4, "trigger_rate": 1.0, "loss": 1.0}
+    with pytest.raises(ScoringError, match="scenario_id 4 comes twice"):
+        Scenarios.of(make_frame(SCENARIO_COLUMNS, [one, one]), make_frame(MEMBER_COLUMNS, []))
+
+
 def test_an_unknown_loss_leaves_the_shares_unknown():
     found = scenarios_of([{"role": "gate"}], loss=None)
     assert attribute(found)["loss_share_likely"].isna().all()
