@@ -476,21 +476,30 @@ def test_when_the_solver_finds_nothing_in_time_there_is_still_a_valid_plan(monke
     assert plan.bound >= plain_benefit(rows, scenarios, plans).max() - 1e-6
 
 
-def test_a_large_plan_is_close_to_its_bound_and_keeps_every_rule():
+@pytest.mark.parametrize(
+    ("count", "teams", "edges", "room", "seconds", "most_gap"),
+    [
+        (240, 4, 90, (40, 80), 12.0, 0.01),
+        # How near it comes in its 30 seconds is what `make bench` shows; a test waits for no clock.
+        (2000, 12, 800, (120, 300), 2.0, 1.0),
+    ],
+)
+def test_a_large_plan_is_close_to_its_bound_and_keeps_every_rule(
+    count, teams, edges, room, seconds, most_gap
+):
     rng = np.random.default_rng(2)
-    count, teams = 240, 4
     rows = [
         entry(rng.integers(10, 999) * days, days / 2, team_id=int(rng.integers(teams)))
         for days in rng.integers(1, 20, count).tolist()
     ]
     slots = [
-        {"half_days_left": int(rng.integers(40, 80)), "team_id": n % teams, "order": n // teams}
+        {"half_days_left": int(rng.integers(*room)), "team_id": n % teams, "order": n // teams}
         for n in range(teams * 3)
     ]
-    pairs = [tuple(sorted(rng.choice(count, 2, replace=False), reverse=True)) for _ in range(90)]
-    plan = assign(entries_of(*rows), iterations_of(*slots), needs_of(*pairs), seconds=12.0)
+    pairs = [tuple(sorted(rng.choice(count, 2, replace=False), reverse=True)) for _ in range(edges)]
+    plan = assign(entries_of(*rows), iterations_of(*slots), needs_of(*pairs), seconds=seconds)
 
-    assert plan.gap < 0.01
+    assert plan.gap < most_gap
     where = plan.entries["iteration_id"].to_numpy()
     order = {100 + n: slot["order"] for n, slot in enumerate(slots)} | {-1: 99}
     for item, needs in pairs:
@@ -499,6 +508,7 @@ def test_a_large_plan_is_close_to_its_bound_and_keeps_every_rule():
         inside = np.flatnonzero(where == 100 + n)
         assert all(rows[i]["team_id"] == slot["team_id"] for i in inside)
         assert sum(round(rows[i]["days"] * 2) for i in inside) <= slot["half_days_left"]
+    assert plan.benefit == pytest.approx(sum(rows[i]["benefit"] for i in np.flatnonzero(where > 0)))
 
 
 def test_very_many_candidates_for_little_room_are_thinned_out_exactly():

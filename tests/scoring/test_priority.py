@@ -74,6 +74,7 @@ def test_what_says_nothing_about_a_budget_leaves_the_share_unknown(row):
 def test_without_a_budget_one_bad_request_is_too_much_and_none_is_fine():
     assert shares_of((10, "errors", 3, 1.0, 1.0, 1.0))[0] == 1e6
     assert shares_of((10, "errors", 3, 0.0, 1.0, 1.0))[0] == 0.0
+    assert shares_of(*[(10, "errors", 3, 1.0, 1.0, 1.0)] * 2)[0] == 1e6
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,11 @@ def test_an_open_gate_stands_for_the_most_expensive_of_its_scenarios():
         make_frame(SCENARIO_COLUMNS, scenarios), make_frame(MEMBER_COLUMNS, members)
     )
     assert gate_losses(made).to_dict() == {1: 100.0}
+
+
+def test_a_gate_of_a_scenario_whose_loss_nobody_knows_stands_for_nothing():
+    made = Scenarios.of(
+        make_frame(SCENARIO_COLUMNS, [{"scenario_id": 0, "trigger_rate": 1.0}]),
+        make_frame(MEMBER_COLUMNS, [{"scenario_id": 0, "item_id": 1, "role": 0}]),
+    )
+    assert gate_losses(made).to_dict() == {}

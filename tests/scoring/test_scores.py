@@ -209,6 +209,20 @@ def test_floats_just_over_the_threshold_are_decided_by_the_numbers_as_written():
     assert scored(item, more)["promotes"]
 
 
+def test_cash_contingency_and_weights_count_in_the_exact_decision():
+    item = an_item(effort=1.0, day_rate=900.0, cash=150.0, confidence=3)
+    weights = {**DEFAULT_PAYLOAD["weights"], "toil": 1.2}
+    impact = {"frequency": 1.0, "guarantee_weight": 1.5, "effectiveness": 0.7}
+    enough = (
+        3 * (900 + 150) * Fraction("1.3") / (Fraction("1.2") * Fraction("1.5") * Fraction("0.7"))
+    )
+    assert float(enough) == 3250.0
+    exactly = impacts_of({**impact, "unit_price": 3250.0})
+    assert not scored(item, exactly, policy=policy_of(weights=weights))["promotes"]
+    more = impacts_of({**impact, "unit_price": 3250.000000001})
+    assert scored(item, more, policy=policy_of(weights=weights))["promotes"]
+
+
 def test_a_scenario_share_counts_in_the_exact_decision():
     item = an_item(effort=0.1, day_rate=1.0)
     half = make_frame(SHARE_COLUMNS, [{"item_id": 1, "loss_share": 0.2, "effectiveness": 0.5}])

@@ -181,6 +181,33 @@ def test_one_uncertain_input_is_exact():
     assert found["roi_p5"] == pytest.approx(18.0 / pert_quantile(0.95, 2, 5, 14), rel=1e-2)
 
 
+def test_weights_cash_and_contingency_count_in_the_certainty_as_in_the_roi():
+    weights = {**DEFAULT_PAYLOAD["weights"], "latency": 2.0}
+    policy = Policy.from_payload({**DEFAULT_PAYLOAD, "weights": weights})
+    item = {"item_id": 0, "day_rate": 100.0, "cash": 100.0, "confidence": 3}
+    items = make_frame(ITEM_COLUMNS, [{**item, **cells(effort=(2, 5, 14))}])
+    impact = {"item_id": 0, "kind": 0, "effectiveness": 0.9, "guarantee_weight": 1.5}
+    factors = cells(frequency=1.0, share=1.0, magnitude=1.0, unit_price=1800.0)
+    impacts = make_frame(IMPACT_COLUMNS, [{**impact, **factors}])
+    scores, detail = score_in_detail(items, impacts, NO_PRICES, policy)
+    found = add_uncertainty(items, scores, detail, policy).iloc[0]
+    # 4,860 are more than three times (100 a day + 100) x 1.3.
+    days = (4860 / 3 / 1.3 - 100) / 100
+    assert pert_quantile(found["certainty"], 2, 5, 14) == pytest.approx(days, abs=1e-3)
+    middle = (pert_quantile(0.5, 2, 5, 14) * 100 + 100) * 1.3
+    assert found["roi_p50"] == pytest.approx(4860 / middle, rel=1e-3)
+
+
+def test_a_lopsided_item_that_is_clearly_above_the_threshold_still_has_its_percentiles():
+    effort, _, impacts = HARD[3]
+    rng = np.random.default_rng(4)
+    found = uncertain((effort, 1.0, impacts)).iloc[0]
+    assert found["certainty"] == 1.0
+    rois = drawn_rois((effort, 1.0, impacts), rng)
+    for name, level in (("roi_p5", 0.05), ("roi_p50", 0.5), ("roi_p95", 0.95)):
+        assert (rois <= found[name]).mean() == pytest.approx(level, abs=0.01), name
+
+
 def test_without_uncertain_inputs_the_certainty_is_the_decision_itself():
     found = uncertain(
         (3.0, 1600.0, [(72.0, 1.0, 1.0, 200.0)]),
@@ -228,8 +255,9 @@ def test_a_negative_amount_turns_the_sides():
     assert found["certainty"] == pytest.approx(expected, abs=0.005)
 
 
-def test_what_to_measure_next_is_worth_what_better_decisions_gain():
-    item = ((2, 5, 14), 100.0, [(1.0, (0.1, 0.5, 0.9), 1.0, (2000, 3400, 9000))])
+@pytest.mark.parametrize("rate", [100.0, 140.0])  # it would be repaired, it would not
+def test_what_to_measure_next_is_worth_what_better_decisions_gain(rate):
+    item = ((2, 5, 14), rate, [(1.0, (0.1, 0.5, 0.9), 1.0, (2000, 3400, 9000))])
     found = worth(item)
     by_input = {
         INPUTS[code]: value for code, value in zip(found["input"], found["value"], strict=True)
@@ -238,11 +266,11 @@ def test_what_to_measure_next_is_worth_what_better_decisions_gain():
     assert found["value"].is_monotonic_decreasing
     rng = np.random.default_rng(3)
     mean_price, mean_share, mean_days = pert_mean(2000, 3400, 9000), 0.5, 6.0
-    now = max(0.0, mean_share * mean_price - 300 * mean_days)
+    now = max(0.0, mean_share * mean_price - 3 * rate * mean_days)
     known = {
-        "effort": mean_share * mean_price - 300 * drawn((2, 5, 14), rng),
-        "share": drawn((0.1, 0.5, 0.9), rng) * mean_price - 300 * mean_days,
-        "unit_price": mean_share * drawn((2000, 3400, 9000), rng) - 300 * mean_days,
+        "effort": mean_share * mean_price - 3 * rate * drawn((2, 5, 14), rng),
+        "share": drawn((0.1, 0.5, 0.9), rng) * mean_price - 3 * rate * mean_days,
+        "unit_price": mean_share * drawn((2000, 3400, 9000), rng) - 3 * rate * mean_days,
     }
     for name, difference in known.items():
         gain = np.maximum(0.0, difference).mean() - now
