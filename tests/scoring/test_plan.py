@@ -279,6 +279,19 @@ def test_of_very_many_alternatives_all_are_placed_or_none():
     assert placed_in(assign(again, iterations, scenarios=scenarios)) == placed_in(plan)
 
 
+def test_whatever_the_solver_says_a_plan_is_checked_in_whole_half_days():
+    entries = entries_of(entry(9, 2), entry(9, 2), entry(9, 1, team_id=1))
+    iterations = iterations_of(
+        {"half_days_left": 4}, {"half_days_left": 7}, {"half_days_left": 9, "team_id": 1}
+    )
+    book = plan_module._Book.of(entries, iterations, needs_of((0, 1)), None, ())
+    valid = {
+        slots: book.packing.is_valid(np.array(slots))
+        for slots in ((1, 0, 2), (-1, 0, -1), (0, 1, 2), (1, -1, 2), (1, 1, 2), (1, 0, 1))
+    }
+    assert [slots for slots, kept in valid.items() if kept] == [(1, 0, 2), (-1, 0, -1)]
+
+
 def test_planning_prints_nothing_whatever_the_solver_says(monkeypatch, capfd):
     c = ctypes.CDLL(None)
 

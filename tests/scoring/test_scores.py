@@ -156,6 +156,28 @@ def test_a_range_counts_with_its_pert_mean_and_half_a_range_is_unknown():
     assert scored(an_item(), impacts_of({"frequency": 6.0, **lone}))["annual_cost"] == 1200.0
 
 
+def test_a_factor_that_is_given_in_part_is_unknown_and_takes_no_default():
+    impact = {"kind": "latency", "share": 0.5, "magnitude": 10.0, "unit_price": 0.01}
+    item = an_item(requests_per_year=1000.0)
+    assert scored(item, impacts_of({**impact, "frequency_low": 5.0}))["state"] == "unpriced"
+    assert scored(item, impacts_of({**impact, "frequency_high": 5.0}))["state"] == "unpriced"
+
+
+def test_a_repair_that_helps_nothing_has_no_breaking_point():
+    impact = {"frequency": 10.0, "unit_price": 480.0, "effectiveness": 0.0}
+    found = scored(an_item(), impacts_of(impact))
+    assert (found["annual_cost"], found["roi"]) == (4800.0, 0.0)
+    assert math.isnan(found["breaking_point_years"])
+
+
+def test_the_own_benefit_is_weighted_and_unknown_where_only_scenarios_price_an_item():
+    impact = {"frequency": 10.0, "unit_price": 480.0, "guarantee_weight": 2.0}
+    shares = make_frame(SHARE_COLUMNS, [{"item_id": 1, "loss_share": 50.0}])
+    found = scored(an_item(), impacts_of(impact), shares=shares)
+    assert (found["own_benefit"], found["weighted_benefit"]) == (9600.0, 9650.0)
+    assert math.isnan(scored(an_item(), impacts_of(), shares=shares)["own_benefit"])
+
+
 def test_an_open_effort_needs_an_estimate():
     item = an_item(effort=None, effort_low=20.0)
     impacts = impacts_of({"frequency": 6.0, "unit_price": 100.0})
