@@ -108,7 +108,9 @@ def test_the_bounds_between_priorities(cells, priority, reason):
 def test_a_part_of_a_budget_that_is_just_the_bound_is_not_above_it(objective, part, priority):
     minutes = Fraction(part) * (1 - Fraction(str(objective))) * 365 * 24 * 60
     impacts = impacts_of((10, "downtime", 7, float(minutes), 1.0, 1.0))
-    items = pd.DataFrame({"item_id": [10], "annual_cost": [1.0], "gate_loss": [NAN]})
+    items = pd.DataFrame(
+        {"item_id": [10], "annual_cost": [1.0], "gate_loss": [NAN], "burning": [False]}
+    )
     guarantee = {"guarantee_id": 7, "objective": objective}
     share = budget_shares(items, impacts, make_frame(GUARANTEE_COLUMNS, [guarantee]))
     found = add_priority(items.assign(budget_share=share), 1000.0, POLICY)
