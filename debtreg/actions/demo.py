@@ -12,7 +12,17 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from debtreg.actions import audit, backlog, catalog, contracts, debt, imports, outcomes, scores
+from debtreg.actions import (
+    audit,
+    backlog,
+    catalog,
+    contracts,
+    debt,
+    demo_traffic,
+    imports,
+    outcomes,
+    scores,
+)
 from debtreg.errors import Conflict
 from debtreg.formats import documents
 from debtreg.models import (
@@ -74,6 +84,11 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     catalog.load(document=_read("scenarios.yaml"), by=None)
     scores.queue_run(by=None)
     audit.record(FILLED, "demo", by=None, kind="demo")
+
+
+def read_on() -> None:
+    """Let the SLOs read what has happened since they last did; ninety days at first."""
+    demo_traffic.read_on(_company().get("traffic", {}))
 
 
 def _company() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from .units import parse
@@ -64,4 +64,40 @@ def bar(value: Any, of: Any, second: Any = None) -> SafeString:
         "bar-over" if total > whole else "bar-fill",
         round(float(total) * scale, 1),
         round(float(before or 0) * scale, 1),
+    )
+
+
+WIDE, HIGH = 1000, 240
+
+
+@register.simple_tag
+def budget_chart(found: Any) -> SafeString:
+    """What was left of an error budget over its period (burn_down.BurnDown), beside the line of
+    a budget that is used up evenly. The numbers stand in a table beside it.
+    """
+    whole = (found.ends_at - found.starts_at).total_seconds()
+    lowest = min(float(found.lowest), 0.0)
+    floor = max(lowest, -1.0)
+
+    def place(moment: Any, left: Any) -> str:
+        across = (moment - found.starts_at).total_seconds() / whole * WIDE
+        down = (1 - max(float(left), floor)) / (1 - floor) * HIGH
+        return f"{across:.1f},{down:.1f}"
+
+    zero = HIGH / (1 - floor)
+    lines = format_html_join(
+        "",
+        '<polyline class="budget-left" points="{}"/>',
+        ((" ".join(place(*point) for point in part),) for part in found.segments),
+    )
+    return format_html(
+        '<svg class="budget-chart" viewBox="0 0 {w} {h}" preserveAspectRatio="none"'
+        ' aria-hidden="true"><rect class="budget-over" y="{zero}" width="{w}" height="{under}"/>'
+        '<line class="budget-zero" x1="0" x2="{w}" y1="{zero}" y2="{zero}"/>'
+        '<line class="budget-ideal" x1="0" y1="0" x2="{w}" y2="{zero}"/>{lines}</svg>',
+        w=WIDE,
+        h=HIGH,
+        zero=round(zero, 1),
+        under=round(HIGH - zero, 1),
+        lines=lines,
     )

@@ -124,6 +124,27 @@ def percent(value: Any) -> str:
 
 
 @register.filter
+def objective(value: Any) -> str:
+    """0.9995 -> 99.95 %: with all its digits, as the last ones are what is promised."""
+    number = parse(value)
+    return unknown() if number is None else f"{text(number * 100, 6, trim=True)} %"
+
+
+@register.filter
+def complement(value: Any) -> Decimal | None:
+    """The good part where the bad one is known."""
+    number = parse(value)
+    return None if number is None else 1 - number
+
+
+@register.filter
+def burn(value: Any) -> str:
+    """A burn rate, with two significant digits: 0, 0.34, 14, 1,000."""
+    number = parse(value)
+    return unknown() if number is None else significant(number, 2)
+
+
+@register.filter
 def number(value: Any) -> str:
     """A count or a measured number, with up to four significant digits behind the integer part."""
     amount = parse(value)

@@ -7,6 +7,7 @@ from debtreg.models import pk_of
 from debtreg.web import (
     account,
     backlog,
+    burn,
     calculators,
     debt,
     decisions,
@@ -20,6 +21,7 @@ from debtreg.web import (
     runs,
     scenarios,
     services,
+    slos,
 )
 
 
@@ -86,6 +88,8 @@ urlpatterns = [
     path("services/new/", services.new, name="service-new"),
     path("services/<slug:slug>/", services.detail, name="service-detail"),
     path("services/<slug:slug>/edit/", services.edit, name="service-edit"),
+    path("burn/", burn.index, name="burn"),
+    path("slos/<slug:name>/", slos.detail, name="slo-detail"),
     path("scenarios/", scenarios.index, name="scenario-list"),
     path("scenarios/new/", scenarios.new, name="scenario-new"),
     path("scenarios/<int:pk>/", scenarios.detail, name="scenario-detail"),

@@ -46,6 +46,7 @@ READ_BY_ALL = [
     "/runs/{run}/",
     "/services/",
     "/services/payment-service/",
+    "/burn/",
     "/scenarios/",
     "/scenarios/{scenario}/",
     "/prices/",

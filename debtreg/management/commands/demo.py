@@ -1,5 +1,7 @@
 """The demo company, running."""
 
+import sys
+
 from django.db import connections
 
 from debtreg import tasks
@@ -11,6 +13,7 @@ from debtreg.models import JobState, ScoringRun
 LOOK_AT = (
     ("", "the ranking: which debt returns most, and what is not priced yet"),
     ("backlog/", "what the scoring run promoted, by team and iteration"),
+    ("burn/", "which error budgets burn, and whose"),
     ("outcomes/", "what repairs have brought, beside what was predicted of them"),
     ("runs/", "the run itself; start another one and watch it"),
     ("policies/", "the scoring policy; write a new version and see what it would move"),
@@ -37,6 +40,7 @@ class Command(run.Command):
             supervisor.wait_for(
                 worker, lambda: not ScoringRun.objects.filter(state__in=waiting).exists()
             )
+        supervisor.start(self._part("traffic", [sys.executable, "manage.py", "demo_traffic"]))
         connections.close_all()
         super().welcome(supervisor, worker)
         names = ", ".join(person["username"] for person in demo.people())

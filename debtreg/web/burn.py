@@ -1,0 +1,200 @@
+"""The heatmap of burn rates: services by window, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from debtreg import budgets, burn_down
+from debtreg.models import Service, SliKind, Slo, SloState, StateWindow, Team
+from debtreg.web.requests import PageRequest
+
+# Where a colour begins: nothing burns, within the budget, then the thresholds of the alerts.
+STEPS = (Decimal(0), Decimal(1), Decimal(3), Decimal(6), Decimal("14.4"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One window of one SLO; of a service, that of the SLO that has lost most of its budget."""
+
+    slo: Slo
+    window: str
+    state: SloState | None
+    period_seconds: int | None
+
+    @property
+    def label(self) -> str:
+        return str(StateWindow(self.window).label)
+
+    @property
+    def burn(self) -> Decimal | None:
+        return self.state.burn_rate if self.state else None
+
+    @property
+    def heat(self) -> str:
+        """A class of app.css: h0 (nothing burns) to h5, or hx without data."""
+        if self.burn is None:
+            return "hx"
+        return f"h{sum(self.burn > step for step in STEPS)}"
+
+    @property
+    def seconds(self) -> int:
+        return int((self.state.ends_at - self.state.starts_at).total_seconds()) if self.state else 0
+
+    @property
+    def eaten(self) -> Decimal | None:
+        """Which part of the period's budget went in this window: B x W / P."""
+        if self.burn is None or not self.period_seconds:
+            return None
+        return self.burn * self.seconds / self.period_seconds
+
+    @property
+    def events(self) -> Decimal | None:
+        if self.state is None or self.state.total is None:
+            return None
+        return Decimal(self.state.total) / 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """The windows of one SLO."""
+
+    slo: Slo
+    cells: list[Cell]
+
+    @classmethod
+    def of(cls, slo: Slo) -> Row:
+        states = {state.window: state for state in slo.states.all()}
+        period = states.get(StateWindow.PERIOD)
+        length = period.period_seconds if period else None
+        return cls(slo, [Cell(slo, name, states.get(name), length) for name in StateWindow.values])
+
+    @property
+    def period(self) -> SloState | None:
+        return self.cells[-1].state
+
+    @property
+    def firing(self) -> bool:
+        return any(cell.state and cell.state.is_firing for cell in self.cells)
+
+    @property
+    def badness(self) -> tuple[bool, Decimal]:
+        """What is worst comes first: a firing alert, then the largest part of a budget gone."""
+        eaten = [cell.eaten for cell in self.cells if cell.eaten is not None]
+        return self.firing, max(eaten, default=Decimal(-1))
+
+
+@dataclass(frozen=True)
+class Group:
+    """The SLOs of one service, the worst first."""
+
+    service: Service
+    rows: list[Row]
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Of each window the cell that has lost most."""
+        return [
+            max(cells, key=lambda cell: (cell.eaten is not None, cell.eaten or 0))
+            for cells in zip(*(row.cells for row in self.rows), strict=True)
+        ]
+
+    @property
+    def firing(self) -> bool:
+        return any(row.firing for row in self.rows)
+
+    @property
+    def badness(self) -> tuple[bool, Decimal]:
+        return max(row.badness for row in self.rows)
+
+
+class FilterForm(forms.Form):
+    team = forms.ChoiceField(label=gettext_lazy("Team"), required=False)
+    kind = forms.ChoiceField(label=gettext_lazy("Kind of SLO"), required=False)
+    open = forms.CharField(required=False, max_length=80)
+
+    def __init__(self, data: Any, teams: Iterable[Team]) -> None:
+        super().__init__(data)
+        choices = {
+            "team": [("", _("All")), *((team.slug, team.name) for team in teams)],
+            "kind": [("", _("All")), *SliKind.choices],
+        }
+        for name, each in choices.items():
+            self.fields[name].choices = each  # type: ignore[attr-defined]
+        self.is_valid()
+
+
+def budget_of(slo: Slo) -> dict[str, Any]:
+    """What slos/_budget.html needs of one SLO: three queries at most."""
+    row = Row.of(slo)
+    states = {cell.window: cell.state for cell in row.cells if cell.state}
+    period = states.get(StateWindow.PERIOD)
+    return {
+        "windows": row.cells,
+        "period": period,
+        "burn_down": burn_down.of(slo, period) if period else None,
+        "alerts": budgets.alerts(slo, states) if len(states) == len(StateWindow) else [],
+    }
+
+
+def read(*, team: str = "", kind: str = "") -> list[Group]:
+    """All services that have SLOs, the worst first."""
+    slos = Slo.objects.select_related("service__team").prefetch_related(
+        Prefetch("states", SloState.objects.all())
+    )
+    if team:
+        slos = slos.filter(service__team__slug=team)
+    if kind:
+        slos = slos.filter(kind=kind)
+    by_service: dict[int, list[Row]] = {}
+    for slo in slos.order_by("service__slug", "name"):
+        by_service.setdefault(slo.service_id, []).append(Row.of(slo))
+    groups = [
+        Group(rows[0].slo.service, sorted(rows, key=lambda row: row.badness, reverse=True))
+        for rows in by_service.values()
+    ]
+    return sorted(groups, key=lambda group: group.badness, reverse=True)
+
+
+@login_required
+@require_safe
+def index(request: PageRequest) -> HttpResponse:
+    form = FilterForm(request.GET, Team.objects.all())
+    groups = read(team=form.cleaned_data.get("team", ""), kind=form.cleaned_data.get("kind", ""))
+    opened = form.cleaned_data.get("open", "")
+    query = request.GET.copy()
+    query.pop("open", None)
+    return render(
+        request,
+        "slos/burn.html",
+        {
+            "form": form,
+            "groups": groups,
+            "windows": StateWindow.choices,
+            "as_of": _as_of(groups),
+            "open": opened,
+            "query": query.urlencode(),
+            "firing": sum(row.firing for group in groups for row in group.rows),
+            "count": sum(len(group.rows) for group in groups),
+        },
+    )
+
+
+def _as_of(groups: Iterable[Group]) -> datetime | None:
+    return max(
+        (row.period.ends_at for group in groups for row in group.rows if row.period),
+        default=None,
+    )
