@@ -14,7 +14,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from debtreg import budgets, readings
-from debtreg.actions import audit, rights
+from debtreg.actions import audit, rights, scores
 from debtreg.actions.debt import not_valid
 from debtreg.errors import Conflict
 from debtreg.models import STEPS, Maintenance, Method, SliKind, Slo, User, WindowKind
@@ -27,6 +27,13 @@ _COUNTS = ("good_query", "bad_query", "total_query")
 # What the roll-ups of readings rest on, and what budgets and burn rates rest on beside.
 _ROLLED_UP = ("service_id", "method", "slice_seconds", "slice_target")
 _STATED = (*_ROLLED_UP, "objective", "window", "window_days", "month_basis", "time_zone")
+# What scores of debts rest on that endanger the SLO or its promise.
+_SCORED = (*_STATED, "kind", "guarantee_id")
+# What was asked of the site.
+_ASKED = (
+    *("connection_id", "threshold_ms", "good_query", "bad_query", "total_query"),
+    *("buckets_query", "quantile_query"),
+)
 
 
 class SloChanged(Conflict):
@@ -55,7 +62,7 @@ def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
                 f" {before.revision}, you have {revision}.",
                 hint="Read it again and repeat your change.",
             )
-        slo.revision, slo.updated_at = before.revision, before.updated_at
+        _keep_what_is_measured(slo, before)
     _check(slo)
     old = audit.values_of(before) if before else None
     if old == audit.values_of(slo):
@@ -67,7 +74,19 @@ def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
     audit.record(f"slo.{verb}", slo, by=by, old=old, new=audit.values_of(slo))
     if before is not None and _differ(before, slo, _STATED):
         _recount([slo.pk], rolled_up=_differ(before, slo, _ROLLED_UP))
+    if before is None or _differ(before, slo, _SCORED):
+        scores.queue_run(by=by)
     return True
+
+
+def _keep_what_is_measured(slo: Slo, before: Slo) -> None:
+    """Take over what jobs have written beside since the SLO was read; in place."""
+    for field in slo._meta.concrete_fields:
+        if not field.editable and field.name not in ("document", "source_format"):
+            setattr(slo, field.attname, getattr(before, field.attname))
+    if _differ(before, slo, _ASKED):
+        slo.fetch_error, slo.buckets_at = "", None
+        slo.bucket_low_ms = slo.bucket_high_ms = None
 
 
 @transaction.atomic
@@ -78,6 +97,7 @@ def remove(*, slo: Slo, by: User | None) -> None:
         old = audit.values_of(found)
         found.delete()
         audit.record("slo.remove", str(slo.pk), by=by, old=old, kind="slo")
+        scores.queue_run(by=by)
 
 
 @transaction.atomic

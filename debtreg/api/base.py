@@ -131,6 +131,9 @@ class CatalogViewSet(
                     values.setdefault(field.source, columns[field.source].get_default())
         for name, value in values.items():
             setattr(row, name, value)
+        return self.save(row)
+
+    def save(self, row: Any) -> Any:
         return catalog.save(obj=row, by=self.user)
 
     def perform_destroy(self, instance: Model) -> None:

@@ -233,3 +233,19 @@ SLI_READINGS = {
     ],
     "partial": True,
 }
+SLO = {
+    "name": "payment-gateway-availability",
+    "title": "Payments get an answer",
+    "service": "payment-gateway",
+    "kind": "availability",
+    "objective_percent": "99.95",
+    "window": {"kind": "month", "month_basis": "calendar", "time_zone": "Asia/Shanghai"},
+    "good_query": 'sum(increase(http_requests_total{code!~"5.."}[{{.window}}]))',
+    "total_query": "sum(increase(http_requests_total[{{.window}}]))",
+}
+MAINTENANCE = {
+    "service": "payment-gateway",
+    "starts_at": "2026-11-28T01:00:00+08:00",
+    "ends_at": "2026-11-28T03:00:00+08:00",
+    "reason": "Move to the new database",
+}

@@ -25,6 +25,7 @@ from debtreg.api.runs import RunViewSet
 from debtreg.api.scenarios import ScenarioViewSet
 from debtreg.api.scores import HistoryViewSet
 from debtreg.api.services import ServiceViewSet
+from debtreg.api.slos import MaintenanceViewSet, SloViewSet
 from debtreg.api.teams import TeamViewSet
 
 router = SimpleRouter()
@@ -44,6 +45,8 @@ for prefix, viewset in (
     ("backlog", BacklogViewSet),
     ("imports", ImportViewSet),
     ("outcomes", OutcomeViewSet),
+    ("slos", SloViewSet),
+    ("maintenances", MaintenanceViewSet),
     ("readings", ReadingViewSet),
     ("policies", PolicyViewSet),
     ("policies/activations", ActivationViewSet),

@@ -9,7 +9,15 @@ from django.utils import timezone
 from debtreg import budgets, readings
 from debtreg.actions import slos
 from debtreg.actions.debt import NotValid
-from debtreg.models import AuditEntry, Connection, Maintenance, Slo, SloState, StateWindow
+from debtreg.models import (
+    AuditEntry,
+    Connection,
+    Maintenance,
+    ScoringRun,
+    Slo,
+    SloState,
+    StateWindow,
+)
 from tests.factories import MaintenanceFactory, ServiceFactory, SloFactory, UserFactory
 
 GOOD = 'sum(increase(http_requests_total{code!~"5.."}[{{.window}}]))'
@@ -202,10 +210,41 @@ def test_maintenance_ends_after_it_starts(db):
         slos.save_maintenance(maintenance=window, by=None)
 
 
+def test_what_jobs_have_written_since_stays(slo):
+    Slo.objects.update(fetched_until=timezone.now(), fetch_error="no data", bucket_low_ms=250)
+    slo.title = "Checkout"
+
+    slos.save(slo=slo, by=None)
+
+    stored = Slo.objects.get()
+    assert stored.fetched_until
+    assert (stored.title, stored.fetch_error, stored.bucket_low_ms) == ("Checkout", "no data", 250)
+
+
+def test_what_was_wrong_with_other_queries_is_forgotten(slo):
+    Slo.objects.update(fetch_error="no data", bucket_low_ms=250, buckets_at=timezone.now())
+    slo.good_query, slo.total_query = GOOD, TOTAL
+
+    slos.save(slo=slo, by=None)
+
+    stored = Slo.objects.get()
+    assert (stored.fetch_error, stored.bucket_low_ms, stored.buckets_at) == ("", None, None)
+
+
+def test_scores_are_asked_for_where_they_rest_on_what_has_changed(slo):
+    slo.title = "Checkout"
+    slos.save(slo=slo, by=None)
+    assert not ScoringRun.objects.exists()
+
+    slo.objective = Decimal("0.99")
+    slos.save(slo=slo, by=None)
+    assert ScoringRun.objects.get().state == "queued"
+
+
 def test_an_slo_is_removed_once(slo):
     again = Slo.objects.get()
     slos.remove(slo=slo, by=None)
     slos.remove(slo=again, by=None)
 
     assert not Slo.objects.exists()
-    assert AuditEntry.objects.get().old["name"] == "checkout"
+    assert AuditEntry.objects.get(action="slo.remove").old["name"] == "checkout"

@@ -55,6 +55,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
         *("readings", "readings/import"),
         *("outcomes", "outcomes/{id}", "outcomes/{id}/readings", "outcomes/summary"),
+        *("slos", "slos/{name}", "maintenances", "maintenances/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
         *("policies", "policies/{version}", "policies/{version}/diff"),
         *("policies/{version}/activate", "policies/rollback", "policies/{version}/what-if"),
@@ -158,11 +159,15 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("calculators/breaker/", examples.BREAKER),
         ("debts/{key}/veto/", examples.DECISION),
         ("policies/", examples.POLICY),
+        ("slos/", examples.SLO),
+        ("maintenances/", examples.MAINTENANCE),
     ],
 )
 def test_the_examples_work_as_they_stand(api, path, body):
     assert api.post("/api/v1/teams/", examples.TEAM).status_code == 201
     key = api.post("/api/v1/debts/", {"title": "A debt"}).json()["key"]
+    if path in ("slos/", "maintenances/"):
+        assert api.post("/api/v1/services/", examples.SERVICE).status_code == 201
     if path == "scenarios/":
         body = {**body, "members": [{**body["members"][0], "debt": key}]}
 

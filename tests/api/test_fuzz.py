@@ -28,9 +28,11 @@ from debtreg.wsgi import application
 from tests.api.test_document import DOCUMENT
 from tests.factories import (
     GuaranteeFactory,
+    MaintenanceFactory,
     OutcomeFactory,
     OutcomeReadingFactory,
     ScenarioMemberFactory,
+    SloFactory,
 )
 
 # FUZZ_EXAMPLES=100 goes deeper, and tries every bound of every field as well.
@@ -78,6 +80,8 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
         "scenarios": {"id": ScenarioMemberFactory(item_id=item["key"][5:]).scenario_id},
         "scoring-runs": {"id": ScoringRun.objects.create().pk},
         "services": {"slug": checkout.slug},
+        "slos": {"name": SloFactory(service=checkout).name},
+        "maintenances": {"id": MaintenanceFactory().pk},
         "teams": {"slug": payments.slug},
     }
     for signal in (request_started, request_finished):
