@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from babel.numbers import is_currency
 from csp.constants import NONE, SELF
 
 from debtreg import cpus, local, logs
@@ -178,7 +179,8 @@ env.check(
     "a name of the tz database, such as Asia/Shanghai",
 )
 # The one currency of this installation, ISO 4217. Amounts are never converted.
-CURRENCY = env.text("CURRENCY", "CNY", pattern="[A-Z]{3}", needs="an ISO 4217 code such as CNY")
+CURRENCY = env.text("CURRENCY", "CNY")
+env.check("CURRENCY", CURRENCY, lambda: is_currency(CURRENCY), "an ISO 4217 code such as CNY")
 # How long after a repair its benefit is to be measured, in days.
 OUTCOME_DUE_DAYS = env.whole("OUTCOME_DUE_DAYS", 90, least=7, most=730)
 # How long single readings of SLIs are kept, in days; what they add up to stays.

@@ -53,6 +53,13 @@ def test_a_weak_former_key_and_a_database_without_a_name_stop_the_start(tmp_path
     assert "hidden" not in done.stderr
 
 
+@pytest.mark.parametrize("code", ["ZZZ", "cny", "CN"])
+def test_a_currency_that_is_none_is_refused(tmp_path, code):
+    done = run("manage.py", "check", tmp_path=tmp_path, **GOOD, CURRENCY=code)
+    assert done.returncode == 2
+    assert f"CURRENCY is '{code}': it needs an ISO 4217 code such as CNY." in done.stderr
+
+
 def test_every_wrong_setting_is_named_at_once_and_nothing_starts(tmp_path):
     done = run(
         "manage.py", "check",
