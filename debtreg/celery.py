@@ -28,6 +28,11 @@ def add_schedule(sender: Celery, **_: Any) -> None:
             "schedule": float(settings.SWEEP_SECONDS),
             "options": {"expires": float(settings.SWEEP_SECONDS)},
         },
+        "measure": {
+            "task": "debtreg.tasks.measure",
+            "schedule": float(settings.MEASURE_SECONDS),
+            "options": {"expires": float(settings.MEASURE_SECONDS)},
+        },
         "score-nightly": {"task": "debtreg.tasks.score_nightly", "schedule": nightly},
         "forget-keys": {"task": "debtreg.tasks.forget_keys", "schedule": nightly},
     }

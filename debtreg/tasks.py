@@ -15,9 +15,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
-from debtreg.actions import findings, imports, jobs, scores, users, what_if
+from debtreg.actions import findings, imports, jobs, measurements, scores, users, what_if
 from debtreg.errors import DebtregError
-from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
+from debtreg.models import Fetch, Job, JobState, LedgerImport, ScoringRun, WhatIf
 from debtreg.models.job import MAX_ATTEMPTS
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ def _send(model: type[Job], pk: int) -> None:
         ScoringRun: run_scoring,
         LedgerImport: run_import,
         WhatIf: run_what_if,
+        Fetch: run_fetch,
     }
     try:
         tasks[model].delay(pk)
@@ -75,6 +76,12 @@ def run_what_if(what_if_id: int) -> bool:
     if done and (waiting := WhatIf.objects.filter(state=JobState.QUEUED).last()):
         enqueue(waiting)
     return done
+
+
+@shared_task
+def run_fetch(fetch_id: int) -> bool:
+    """Fetch what is new from a site. True if this worker did it."""
+    return _do(Fetch, fetch_id, measurements.run)
 
 
 def _do(model: type[Job], pk: int, action: Any) -> bool:
@@ -114,7 +121,7 @@ def _do(model: type[Job], pk: int, action: Any) -> bool:
 def sweep() -> int:
     """Send again what no worker has: jobs whose worker died, and messages that got lost."""
     sent = 0
-    for model in (ScoringRun, LedgerImport, WhatIf):
+    for model in (ScoringRun, LedgerImport, WhatIf, Fetch):
         jobs.give_up(model, MAX_ATTEMPTS)
         for pk in jobs.orphans(model):
             _send(model, pk)
@@ -123,11 +130,22 @@ def sweep() -> int:
 
 
 @shared_task
+def measure() -> int:
+    """Fetch readings from every site that is due, and work out all budgets. Returns how many."""
+    fetches = measurements.measure()
+    for fetch in fetches:
+        enqueue(fetch)
+    return len(fetches)
+
+
+@shared_task
 def score_nightly() -> int:
-    """Score the whole portfolio, by the terms in force today. Returns the run's key.
+    """Work out budgets, then score the whole portfolio. Returns the run's key.
 
     With the day terms come into force and contracts end: compliance gaps follow.
     """
+    measurements.tidy()
+    measure()
     findings.refresh()
     run = scores.queue_run(by=None)
     enqueue(run)

@@ -26,6 +26,8 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_s
 MISSING = dict(line.split(": ", 1) for line in os.environ.get("TEST_MISSING", "").splitlines())
 if not shutil.which("chromium"):
     MISSING["chromium"] = "no browser here; `apt-get install chromium` brings one"
+if not (shutil.which("prometheus") and shutil.which("promtool")):
+    MISSING["prometheus"] = "no server here; `apt-get install prometheus` brings one"
 REQUIRED = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
