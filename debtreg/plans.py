@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from debtreg.models import (
     Prerequisite,
     ScenarioMember,
     Score,
+    User,
 )
 
 NONE = -1
@@ -38,9 +40,26 @@ _ENTRY_COLUMNS = [
     "roi",
     "marginal_roi",
     "reason",
+    "displaced",
+    "displaced_by",
     "pinned",
-    "policy_version",
+    "promoted_by_id",
+    "placed",
+    "placed_by_id",
 ]
+# What a run may change of an entry.
+WRITTEN = (
+    "team_id",
+    "iteration_id",
+    "state",
+    "repair_days",
+    "roi",
+    "marginal_roi",
+    "reason",
+    "displaced",
+    "displaced_by",
+    "placed",
+)
 
 
 @dataclass(frozen=True)
@@ -86,8 +105,7 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
     now = entries.set_index("item_id").reindex(placed.loc[known, "item_id"])
     old = placed[known].set_index("item_id")
     moved = pd.Series(False, index=old.index)
-    compared = ("team_id", "iteration_id", "state", "repair_days", "roi", "marginal_roi", "reason")
-    for name in compared:
+    for name in WRITTEN:
         moved |= ~((now[name] == old[name]) | (now[name].isna() & old[name].isna()))
     gone = entries[~entries["item_id"].isin(placed["item_id"])]
     return Plan(
@@ -137,7 +155,14 @@ def _entries() -> pd.DataFrame:
         frame[name] = frame[name].astype("int64")
     for name in ("repair_days", "roi", "marginal_roi"):
         frame[name] = frame[name].astype("float64")
-    frame["pinned"] = frame["pinned"].astype(bool)
+    for name in ("pinned", "placed"):
+        frame[name] = frame[name].astype(bool)
+    frame["displaced"] = frame["displaced"].map(json.dumps)
+    by = [frame[f"{name}_id"].dropna().astype("int64") for name in ("promoted_by", "placed_by")]
+    people = User.objects.in_bulk(pd.concat(by).unique().tolist())
+    names = {pk: person.display_name for pk, person in people.items()}
+    for name in ("promoted_by", "placed_by"):
+        frame[name] = frame.pop(f"{name}_id").map(names).astype(object).fillna("")
     return frame
 
 
@@ -162,7 +187,7 @@ def _iterations() -> pd.DataFrame:
 
 
 # What of the entries a plan depends on.
-_USED = ["pk", "item_id", "iteration_id", "state", "pinned"]
+_USED = ["pk", "item_id", "iteration_id", "state", "pinned", "placed"]
 
 
 def is_stale(plan: Plan) -> bool:
@@ -177,7 +202,7 @@ def entries_of(item_ids: Sequence[int]) -> pd.DataFrame:
     condition, params = bulk.among("item_id", item_ids)
     states = ", ".join(f"'{state}'" for state in ACTIVE_STATES)
     found = bulk.read(
-        f"SELECT id, item_id, iteration_id, state, pinned FROM {table}"
+        f"SELECT id, item_id, iteration_id, state, pinned, placed FROM {table}"
         f" WHERE {condition} AND state IN ({states})",
         {
             "pk": "int",
@@ -185,6 +210,7 @@ def entries_of(item_ids: Sequence[int]) -> pd.DataFrame:
             "iteration_id": "int",
             "state": EntryState.values,
             "pinned": "flag",
+            "placed": "flag",
         },
         params,
     )
@@ -216,7 +242,7 @@ def _candidates(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
             "vetoed": frame["vetoed"],
             "accepted": frame["accepted"],
             "teamless": frame["team_id"] == NONE,
-            # Whoever put an entry there by hand has decided; a run does not take it back.
+            # Whoever has promoted an item has decided; a run does not take it back.
             "pinned": frame["pinned"] | frame["item_id"].isin(by_hand),
             "entered": entered,
             "started": frame["item_id"].isin(started) | frame["doing"],
@@ -244,14 +270,22 @@ def _wanted(
             "roi": frame.loc[chosen, "roi"],
             "marginal_roi": decided.loc[chosen, "marginal_roi"],
             "started": items.loc[chosen, "started"],
+            "pinned": items.loc[chosen, "pinned"],
+            "bundle": decided.loc[chosen, "bundle"],
         }
-    ).reset_index(drop=True)
-    rows["reason"] = reasons.of_promotion(decided[chosen], policy)
-    known = entries[["item_id", "pk", "iteration_id", "pinned", "team_id"]]
-    rows = rows.merge(known.rename(columns={"team_id": "old_team"}), how="left", on="item_id")
-    rows["pk"] = rows["pk"].fillna(NONE).astype("int64")
-    rows["iteration_id"] = rows["iteration_id"].fillna(NONE).astype("int64")
-    rows["pinned"] = rows["pinned"].eq(True)
+    )
+    names = ["item_id", "pk", "team_id", "iteration_id", "state", "displaced", "displaced_by"]
+    known = entries[[*names, "placed", "placed_by"]]
+    known = known.rename(columns={"team_id": "old_team", "state": "old_state"})
+    rows = rows.merge(known, how="left", on="item_id")
+    promoters = entries.set_index("item_id").loc[lambda e: e["pinned"], "promoted_by"]
+    promoters = promoters[~promoters.index.isin(frame.loc[frame["pinned"], "item_id"])]
+    rows["reason"] = reasons.of_promotion(decided[chosen], policy, promoters.to_dict())
+    for name in ("pk", "iteration_id", "old_team"):
+        rows[name] = rows[name].fillna(NONE).astype("int64")
+    rows["placed"] = rows["placed"].eq(True)
+    for name, nothing in (("displaced", "[]"), ("displaced_by", ""), ("placed_by", "")):
+        rows[name] = rows[name].astype(object).fillna(nothing)
     return rows
 
 
@@ -271,20 +305,23 @@ def _placed(
     Beside them a note for each iteration: what was left out, what one more day would buy.
     """
     placed = wanted.copy()
-    placed["displaced"] = "[]"
     placed["state"] = np.where(placed["started"], EntryState.STARTED, EntryState.UNSCHEDULED)
     free = ~placed["started"]
     placed.loc[free & placed["repair_days"].isna(), "iteration_id"] = NONE
     free &= placed["repair_days"].notna()
     slots = _slots(placed, iterations)
-    entries = placed.loc[free, ["item_id", "team_id", "benefit", "pinned", "iteration_id"]]
-    entries["days"] = placed.loc[free, "repair_days"]
+    waiting = placed[free]
+    names = ["item_id", "team_id", "benefit", "pinned", "iteration_id", "bundle"]
+    entries = waiting[names].assign(days=waiting["repair_days"])
+    # Who has put an entry among those that wait wants it to wait.
+    entries["held"] = waiting["placed"] & (waiting["iteration_id"] == NONE)
     # An iteration that is closed, over or another team's holds no plan.
     pairs = set(zip(slots["iteration_id"], slots["team_id"], strict=True))
     there = [
         pair in pairs for pair in zip(entries["iteration_id"], entries["team_id"], strict=True)
     ]
     entries["iteration_id"] = entries["iteration_id"].where(np.array(there, dtype=bool), NONE)
+    entries["pinned"] |= waiting["placed"] & (entries["iteration_id"] != NONE)
     plan = scoring.assign(
         entries,
         slots,
@@ -297,9 +334,18 @@ def _placed(
     placed.loc[free, "iteration_id"] = found["iteration_id"]
     in_one = free & (placed["iteration_id"] != NONE)
     placed.loc[in_one, "state"] = EntryState.PLANNED
-    out = found["displaced_id"]
-    displaced = [f'["DEBT-{item}"]' if item != NONE else "[]" for item in out]
-    placed.loc[free, "displaced"] = displaced
+    # What pushed an entry to where it is, or was pushed out, holds as long as it is there.
+    same = (placed["iteration_id"] == wanted["iteration_id"]) & (
+        placed["team_id"] == placed["old_team"]
+    )
+    placed["placed"] &= same
+    went = free & ~(same & (placed["state"] == placed["old_state"]))
+    placed.loc[went, "displaced"] = [
+        f'["DEBT-{item}"]' if item != NONE else "[]" for item in found["displaced_id"][went]
+    ]
+    placed.loc[went, "displaced_by"] = [
+        f"DEBT-{item}" if item != NONE else "" for item in found["displaced_by_id"][went]
+    ]
     largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64")
     where = reasons.of_place(placed[free], found, _names(iterations), largest)
     placed.loc[free, "reason"] += pd.Series(where, index=placed.index[free], dtype=object)

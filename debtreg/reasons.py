@@ -5,6 +5,7 @@ scoring decides in codes and numbers; here they become English.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ import scoring
 
 NONE = -1
 MOST_NAMED = 5  # debts in a sentence
+A_PERSON = "a person"
 _WHY = {
     "started": "In progress. Its ROI is {roi}.",
     "above": "ROI {roi} is above {threshold}.",
@@ -22,6 +24,7 @@ _WHY = {
     "bundle_kept": "Pays only together with {others}: what they return together, {together:.2f}"
     " times their repair, has fallen to {threshold} or below, but not below {floor}: they stay.",
     "pinned": "Pinned: promoted whatever its ROI.",
+    "by_hand": "Promoted by {person}: it stays whatever its ROI.",
     "kept": "ROI {roi} has fallen to {threshold} or below, but not below {floor}: it stays.",
     "needed": "Something that is promoted needs it first.",
 }
@@ -36,9 +39,17 @@ _WHY_NOT = {
     "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
     "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
 }
+_BY_HAND = " Planned for {name}, where {person} has put it."
 _WHERE = {
     "placed": " Planned for {name}.",
-    "pinned": " Planned for {name}, where a person wants it.",
+    "pinned": " Planned for {name}.",
+    "bundle_full": " No open iterations have room for the {together:g} person-days that it needs"
+    " together with {others}: what is planned returns more.",
+    "idle": " Beside what is planned it would save nothing.",
+    "bundle_too_large": " Together with {others} it needs {together:g} person-days, more than the"
+    " open iterations have; the largest has {largest:g}: split the work, make an iteration longer"
+    " or open another.",
+    "held": " It waits, as {person} wants it to.",
     "full": " No open iteration has room for its {days:g} person-days:"
     " what is planned returns more.",
     "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
@@ -48,8 +59,14 @@ _WHERE = {
 }
 
 
-def of_promotion(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
-    """Why each of these is in a backlog. Rows of what scoring.promote gives, all promoted ones."""
+def of_promotion(
+    decided: pd.DataFrame, policy: scoring.Policy, promoters: Mapping[int, str] | None = None
+) -> list[str]:
+    """Why each of these is in a backlog. Rows of what scoring.promote gives, all promoted ones.
+
+    promoters : who has promoted what by hand, by item id; empty if nobody knows any more
+    """
+    promoters = promoters or {}
     threshold, floor = f"{policy.threshold:g}", f"{policy.demote_below:g}"
     bundled = decided[decided["bundle"] != NONE]
     groups = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
@@ -63,14 +80,18 @@ def of_promotion(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
         strict=True,
     ):
         others = [f"DEBT-{other}" for other in groups.get(bundle, ()) if other != item]
+        reason = scoring.REASONS[code]
+        if reason == "pinned" and item in promoters:
+            reason = "by_hand"
         found.append(
-            _WHY[scoring.REASONS[code]].format(
+            _WHY[reason].format(
                 # "Above" shows as many places as it takes to see that it is.
                 roi=_seen_beside(roi, policy.threshold),
                 threshold=threshold,
                 floor=floor,
                 others=_listed(others) or "the others of its group",
                 together=together,
+                person=promoters.get(item) or A_PERSON,
             )
         )
     return found
@@ -116,27 +137,46 @@ def of_place(
 ) -> list[str]:
     """Why each entry is in its iteration, or in none: a second sentence, a space before it.
 
-    entries : with team_id and repair_days; found : the same rows of scoring.Plan.entries
+    entries : with item_id, team_id, repair_days, bundle, displaced, displaced_by, placed and
+    placed_by; found : the same rows of scoring.Plan.entries
     names, largest : of iterations by key; the largest capacity by team, person-days
     """
     sentences = []
-    for team, days, slot, place, needs, out, out_by in zip(
-        entries["team_id"],
-        entries["repair_days"],
-        found["iteration_id"],
-        found["place"],
-        found["needs_id"],
-        found["displaced_id"],
-        found["displaced_by_id"],
+    bundled = entries[entries["bundle"] != NONE]
+    mates = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
+    together = bundled.groupby(["bundle", "team_id"])["repair_days"].sum().to_dict()
+    for (
+        item,
+        team,
+        days,
+        bundle,
+        displaced,
+        displaced_by,
+        by_hand,
+        person,
+        slot,
+        place,
+        needs,
+    ) in zip(
+        *(entries[name] for name in ("item_id", "team_id", "repair_days", "bundle")),
+        *(entries[name] for name in ("displaced", "displaced_by", "placed", "placed_by")),
+        *(found[name] for name in ("iteration_id", "place", "needs_id")),
         strict=True,
     ):
-        text = _WHERE[scoring.PLACES[place]].format(
-            name=names.get(slot, ""), days=days, largest=largest.get(team, 0), needs=needs
+        sentence = _BY_HAND if by_hand and slot != NONE else _WHERE[scoring.PLACES[place]]
+        text = sentence.format(
+            name=names.get(slot, ""),
+            days=days,
+            largest=largest.get(team, 0),
+            needs=needs,
+            person=person or A_PERSON,
+            together=together.get((bundle, team), days),
+            others=_listed([f"DEBT-{other}" for other in mates.get(bundle, ()) if other != item]),
         )
-        if out != NONE:
-            text += f" It displaced DEBT-{out}."
-        if out_by != NONE:
-            text += f" It was displaced by DEBT-{out_by}."
+        if keys := json.loads(displaced):
+            text += f" It displaced {_listed(keys)}."
+        if displaced_by:
+            text += f" It was displaced by {displaced_by}."
         sentences.append(text)
     return sentences
 

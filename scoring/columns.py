@@ -129,6 +129,8 @@ _ALL = [
     _column("team_id", "key", 0, _ID, dtype="int64", default=0),
     _column("iteration_id", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
     _column("days", "person-days", 0, 1e6),
+    _column("bundle", "key, -1 for none", -1, _ID, dtype="int64", default=-1),
+    _column("held", "a person wants it to wait", 0, 1, dtype="bool", default=False),
     _column(
         "order", "number that rises with time, across teams", -_ID, _ID, dtype="int64", default=0
     ),
@@ -204,7 +206,16 @@ CANDIDATE_COLUMNS = (
     "entered",
     "started",
 )
-ENTRY_COLUMNS = ("item_id", "team_id", "benefit", "days", "pinned", "iteration_id")
+ENTRY_COLUMNS = (
+    "item_id",
+    "team_id",
+    "benefit",
+    "days",
+    "pinned",
+    "held",
+    "iteration_id",
+    "bundle",
+)
 ITERATION_COLUMNS = ("iteration_id", "team_id", "order", "half_days_left")
 GUARANTEE_COLUMNS = ("guarantee_id", "objective", "requests_per_year")
 SLO_COLUMNS = ("slo_id", "slo_kind", "objective", "requests_per_year", "error_ratio")

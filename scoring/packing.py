@@ -68,6 +68,7 @@ class Packing:
     slot_team: _Ints
     slot_order: _Ints  # comparable across teams
     edges: _Ints  # rows (entry, entry that it needs no later)
+    bundle: _Ints  # number of the bundle that is placed whole or not at all, NOWHERE for none
     joints: Sequence[Joint] = ()
     pins_at_least: float = 0.0  # see pins_kept
 
@@ -111,13 +112,28 @@ class Packing:
         inside &= (self.earliest[placed] <= order[placed]) & (order[placed] <= self.latest[placed])
         first, second = self.edges[:, 1], self.edges[:, 0]
         late = (slot[second] != NOWHERE) & (order[first] > order[second])
+        whole = not self.split(slot).any()
         return bool(
             (used <= self.room).all()
             and (self.slot_team[at] == self.team[placed]).all()
             and inside.all()
             and not late.any()
+            and whole
             and self.pins_kept(slot) >= self.pins_at_least
         )
+
+    def bundles(self) -> list[_Ints]:
+        """List the entries of each bundle."""
+        inside = np.flatnonzero(self.bundle != NOWHERE)
+        inside = inside[np.argsort(self.bundle[inside], kind="stable")]
+        return np.split(inside, np.flatnonzero(np.diff(self.bundle[inside])) + 1)[: len(inside)]
+
+    def split(self, slot: _Ints) -> _Bools:
+        """Find the entries of bundles that are placed in part."""
+        inside = self.bundle != NOWHERE
+        placed = inside & (slot != NOWHERE)
+        out = inside & ~placed
+        return inside & np.isin(self.bundle, np.intersect1d(self.bundle[placed], self.bundle[out]))
 
     def orders(self, slot: _Ints) -> _Ints:
         """Give the order of each entry's slot; what is nowhere comes after everything."""
@@ -127,11 +143,12 @@ class Packing:
     def merged(self) -> Self:
         """Put all slots of a team together: easier, and never worth less."""
         teams = np.unique(self.slot_team)
+        never = self.earliest > self.latest
         room = np.array([self.room[self.slot_team == team].sum() for team in teams], dtype=np.int64)
         return replace(
             self,
-            earliest=np.full(len(self.size), ANY_TIME[0]),
-            latest=np.full(len(self.size), ANY_TIME[1]),
+            earliest=np.where(never, ANY_TIME[1], ANY_TIME[0]),
+            latest=np.where(never, ANY_TIME[0], ANY_TIME[1]),
             home=np.full(len(self.size), NOWHERE),
             fixed=np.full(len(self.size), NOWHERE),
             pins_at_least=0.0,
@@ -141,7 +158,10 @@ class Packing:
         )
 
     def part(self, entries: _Ints, slots: _Ints, chosen: _Bools) -> Self:
-        """Cut out some entries and slots; the other entries are as they are chosen."""
+        """Cut out some entries and slots; the other entries are as they are chosen.
+
+        What shares a bundle with one of the others has to follow it.
+        """
         inside = np.zeros(len(self.size), dtype=bool)
         inside[entries] = True
         number = np.full(len(self.size), -1)
@@ -150,22 +170,27 @@ class Packing:
         slot_number[slots] = np.arange(len(slots))
         edges = number[self.edges[inside[self.edges].all(axis=1)]].reshape(-1, 2)
         joints = [joint.given(chosen, inside) for joint in self.joints]
+        bundle = self.bundle[entries]
+        others = ~inside & (self.bundle != NOWHERE)
+        with_chosen = np.isin(bundle, self.bundle[others & chosen])
+        never = np.isin(bundle, self.bundle[others & ~chosen])
         return replace(
             self,
             size=self.size[entries],
             benefit=self.benefit[entries],
             team=self.team[entries],
-            earliest=self.earliest[entries],
-            latest=self.latest[entries],
+            earliest=np.where(never, ANY_TIME[1], self.earliest[entries]),
+            latest=np.where(never, ANY_TIME[0], self.latest[entries]),
             pinned=self.pinned[entries],
             home=slot_number[self.home[entries]],
             pins_at_least=0.0,
-            must=self.must[entries],
+            must=self.must[entries] | with_chosen,
             fixed=slot_number[self.fixed[entries]],
             room=self.room[slots],
             slot_team=self.slot_team[slots],
             slot_order=self.slot_order[slots],
             edges=edges,
+            bundle=bundle,
             joints=[replace(each, members=number[each.members]) for each in joints],
         )
 
@@ -208,6 +233,7 @@ def pack(
         _within_room(packing, entry, slot),
         _in_order(packing, entry, slot),
         _with_pins(packing, entry, slot),
+        _in_bundles(packing, entry),
     ]
     costs = [-scale * gain]
     blocks, lows, highs = (list(each) for each in zip(*parts, strict=True))
@@ -359,6 +385,22 @@ def _with_pins(packing: Packing, entry: _Ints, slot: _Ints) -> _Rows:
     return rows, np.array([packing.pins_at_least]), np.array([np.inf])
 
 
+def _in_bundles(packing: Packing, entry: _Ints) -> _Rows:
+    """Each entry of a bundle is placed if the next one is."""
+    pairs = [np.column_stack([members[:-1], members[1:]]) for members in packing.bundles()]
+    starts = np.searchsorted(entry, np.arange(len(packing.size) + 1))
+    cells: list[tuple[float, int, int]] = []
+    for row, (first, second) in enumerate(np.concatenate([*pairs, np.zeros((0, 2), int)])):
+        cells += [(1.0, row, column) for column in range(starts[first], starts[first + 1])]
+        cells += [(-1.0, row, column) for column in range(starts[second], starts[second + 1])]
+    sign, rows, columns = np.array(cells).reshape(-1, 3).T
+    count = sum(len(each) for each in pairs)
+    block = sparse.csr_array(
+        (sign, (rows.astype(int), columns.astype(int))), shape=(count, len(entry))
+    )
+    return block, np.zeros(count), np.zeros(count)
+
+
 def _in_order(packing: Packing, entry: _Ints, slot: _Ints) -> _Rows:
     """By each time at which an entry can be done, what it needs is done as well."""
     starts = np.searchsorted(entry, np.arange(len(packing.size) + 1))
@@ -430,13 +472,18 @@ def pruned(packing: Packing, slot: _Ints) -> _Ints:
     while True:
         order = packing.orders(slot)
         late = (slot[item] != NOWHERE) & (order[needs] > order[item])
-        if not late.any():
+        split = packing.split(slot) & (slot != NOWHERE)
+        if not late.any() and not split.any():
             return slot
         slot[item[late]] = NOWHERE
+        slot[split] = NOWHERE
 
 
 def filled(packing: Packing, slot: _Ints) -> _Ints:
-    """Add what still finds room, what returns most per day first, each as early as it can be."""
+    """Add what still finds room, what returns most per day first, each as early as it can be.
+
+    A bundle comes whole.
+    """
     slot = slot.copy()
     left = packing.room.copy()
     placed = slot != NOWHERE
@@ -452,22 +499,60 @@ def filled(packing: Packing, slot: _Ints) -> _Ints:
     }
     most = {team: left[slots].max() for team, slots in slots_of.items()}
     roomy = packing.size <= np.array([most.get(team, -1) for team in packing.team])
-    waiting = np.flatnonzero(~placed & roomy & (packing.benefit >= 0))
-    waiting = waiting[np.lexsort((waiting, -rate[waiting]))]
+    able = ~placed & roomy & (packing.earliest <= packing.latest)
+    waiting = np.flatnonzero(able & (packing.benefit >= 0) & (packing.bundle == NOWHERE))
+    units = [(rate[entry], [entry]) for entry in waiting.tolist()]
+    units += _bundles_by_rate(packing, able, placed)
+    units.sort(key=lambda unit: (-unit[0], unit[1][0]))
+
+    def put(entry: int, number: int) -> None:
+        for room, change in ((slot[entry], 1), (number, -1)):
+            if room != NOWHERE:
+                left[room] += change * packing.size[entry]
+        slot[entry] = number
+        most[packing.team[entry]] = left[slots_of[packing.team[entry]]].max()
+
+    def place(entry: int) -> bool:
+        team = packing.team[entry]
+        if packing.size[entry] > most[team]:
+            return False
+        since = max([packing.earliest[entry], *times[slot[needs_of.get(entry, [])]]])
+        for number in slots_of[team]:
+            in_time = since <= times[number] <= packing.latest[entry]
+            if in_time and packing.size[entry] <= left[number]:
+                put(entry, int(number))
+                return True
+        return False
+
     again = True
     while again:
         again = False
-        for entry in waiting[slot[waiting] == NOWHERE].tolist():
-            team = packing.team[entry]
-            if packing.size[entry] > most[team]:
+        for _, unit in units:
+            if slot[unit[0]] != NOWHERE:
                 continue
-            since = max([packing.earliest[entry], *times[slot[needs_of.get(entry, [])]]])
-            for number in slots_of[team]:
-                in_time = since <= times[number] <= packing.latest[entry]
-                if in_time and packing.size[entry] <= left[number]:
-                    slot[entry] = number
-                    left[number] -= packing.size[entry]
-                    most[team] = left[slots_of[team]].max()
-                    again = again or bool(needs_of)  # something may have waited for it
-                    break
+            if all(place(entry) for entry in unit):
+                again = again or bool(needs_of)  # something may have waited for it
+            else:
+                for entry in unit:
+                    if slot[entry] != NOWHERE:
+                        put(entry, NOWHERE)
     return slot
+
+
+def _bundles_by_rate(
+    packing: Packing, able: _Bools, placed: _Bools
+) -> list[tuple[float, list[int]]]:
+    """Say what each bundle that may be placed would save per half day, beside what is placed."""
+    found = []
+    for members in packing.bundles():
+        if able[members].all():
+            chosen = placed.copy()
+            chosen[members] = True
+            gain = packing.benefit[members].sum() + sum(
+                joint.of(chosen) - joint.of(placed)
+                for joint in packing.joints
+                if np.isin(members, joint.members).any()
+            )
+            if gain >= 0:
+                found.append((gain / max(1, packing.size[members].sum()), members.tolist()))
+    return found

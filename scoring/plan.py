@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csgraph
 
 from .columns import (
@@ -35,11 +36,15 @@ PLACES = (
     "placed",
     "pinned",  # placed, and a person wants it
     "full",  # what is in returns more than it would
+    "bundle_full",  # what is in returns more than its bundle would
+    "idle",  # beside what is in it would save nothing
     "too_large",  # larger than any open iteration of its team
+    "bundle_too_large",  # its team's part of the bundle fits into no open iterations
     "no_iteration",  # its team has no open iteration
-    "waits",  # what it needs is in no iteration
+    "waits",  # what it needs is in no iteration, or cannot be: a part of its bundle
+    "held",  # a person wants it to wait
 )
-_PLACED, _PINNED, _FULL, _TOO_LARGE, _NO_ITERATION, _WAITS = range(len(PLACES))
+_CODE = {place: np.int8(code) for code, place in enumerate(PLACES)}
 
 # Up to so many choices of (entry, iteration) a part is solved in one go.
 SMALL = 500
@@ -50,6 +55,10 @@ MAX_JOINT = 12
 GAP = 5e-4
 WORTH_MOVING = 5e-3
 _EXTRAS = 25
+# Less than this a year is nothing, currency.
+_NOTHING = 1e-6
+# To see whether a bundle alone fits into empty iterations.
+_SECONDS_PER_BUNDLE = 1.0
 
 _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
@@ -61,7 +70,8 @@ class Plan:
 
     entries : one row per entry, in the order and with the index that came in
         iteration_id (-1: unscheduled), place (code into PLACES),
-        benefit (currency / year, what the plan would lose without it or gain with it),
+        benefit (currency / year, what the plan would lose without it, or its bundle, or gain
+        with it),
         needs_id (for `waits`: what is in no iteration; else -1),
         displaced_id (what it pushed out of this iteration; else -1),
         displaced_by_id (what pushed it out of its iteration; else -1)
@@ -100,14 +110,16 @@ def assign(
 
     Capacity is never exceeded, in whole half person-days (an entry takes its days rounded up to
     half a day). What an entry needs comes in the same or an earlier iteration, also of another
-    team. Pinned entries stay in their iteration, or come before all others. Where plans are
-    worth the same, what is placed stays where it is, then what returns more per day comes
-    earlier, then the lower item id counts.
+    team. Pinned entries stay in their iteration, or come before all others. A bundle is placed
+    whole or not at all. Nothing is placed that would save nothing, unless it is pinned or
+    something placed needs it. Where plans are worth the same, what is placed stays where it is,
+    then what returns more per day comes earlier, then the lower item id counts.
 
     Parameters
     ----------
     entries : one row per promoted entry that nobody has started, ENTRY_COLUMNS: benefit
-        (currency / year, without scenarios), days (person-days), iteration_id (where it is now)
+        (currency / year, without scenarios), days (person-days), iteration_id (where it is now),
+        bundle (key of what pays only together, -1 for none), held (it is to wait)
     iterations : open iterations, ITERATION_COLUMNS: order (rises with time, comparable across
         teams), half_days_left (without what is started)
     prerequisites : item_id needs needs_id; what is no entry is done or in progress
@@ -144,6 +156,7 @@ def assign(
         )
         bound = min(bound, _divided_bound(replace(book.packing, benefit=book.own)))
         bound += sum(large.most for large in book.large)
+    slot = _without_idle(book, slot)
     benefit = book.value(slot)
     return Plan(
         entries=_explained(book, slot).loc[book.rank].set_index(entries.index),
@@ -211,12 +224,14 @@ class _Book:
     current: _Ints  # the slot of each entry now
     fits: _Bools  # it fits some iteration, and so does all that it needs
     place: NDArray[np.int8]  # why it does not
+    mate_id: _Ints  # for `waits`: what keeps its bundle from being placed, -1 for nothing
     tied: _Bools  # what it is worth, or where it may go, hangs on others
     wanted: _Bools  # it may be in a best plan
     rank: _Ints  # where each incoming row is
     own: NDArray[np.float64]  # benefit of each entry without scenarios
     members: "_Members"
     large: list["_Large"]  # scenarios of too many entries to be solved exactly
+    bundles: list[tuple[_Ints, list["_Members"]]]  # their entries, and their scenarios
 
     @classmethod
     def of(
@@ -245,11 +260,22 @@ class _Book:
         np.maximum.at(largest, np.searchsorted(teams, slot_team), room)
         known = np.isin(team, teams)
         at = np.where(known, np.searchsorted(teams, team), len(teams))
-        alone = known & (size <= largest[at])
+        held = entries["held"].to_numpy()
         edges = Prerequisites.of(prerequisites, entries["item_id"])
-        fits = alone & ~edges.held_up(alone)
-        place = np.where(known, np.int8(_TOO_LARGE), np.int8(_NO_ITERATION))
-        place[alone] = _WAITS
+        place = np.where(known, _CODE["too_large"], _CODE["no_iteration"])
+        place[held] = _CODE["held"]
+        alone = known & (size <= largest[at]) & ~held
+        bundle = _numbered(entries["bundle"].to_numpy())
+        fitting = _fitting(alone, edges, bundle)
+        for part in _too_large_together(fitting, bundle, team, size, slot_team, room):
+            place[part] = _CODE["bundle_too_large"]
+            alone[part] = False
+        place[alone] = _CODE["waits"]
+        fits = _fitting(alone, edges, bundle)
+        mate_id = np.full(len(size), -1)
+        for number in np.unique(bundle[~alone & (bundle != NOWHERE)]):
+            mates = bundle == number
+            mate_id[mates] = item_id[mates & ~alone].min()
 
         benefit = entries["benefit"].to_numpy().astype(np.float64)
         members = _Members.of(scenarios, item_id, repaired)
@@ -258,8 +284,8 @@ class _Book:
             size=size,
             benefit=benefit,
             team=team,
-            earliest=np.full(len(size), ANY_TIME[0]),
-            latest=np.full(len(size), ANY_TIME[1]),
+            earliest=np.where(fits, ANY_TIME[0], ANY_TIME[1]),
+            latest=np.where(fits, ANY_TIME[1], ANY_TIME[0]),
             pinned=entries["pinned"].to_numpy() & fits,
             home=np.where(entries["pinned"], current, NOWHERE),
             must=np.zeros(len(size), dtype=bool),
@@ -268,11 +294,13 @@ class _Book:
             slot_team=slot_team,
             slot_order=iterations["order"].to_numpy(),
             edges=np.column_stack([edges.item, edges.needs]),
+            bundle=bundle,
             joints=joints,
         )
         tied = packing.pinned.copy()
         tied[packing.edges.ravel()] = True
         tied[members.entry] = True
+        tied[bundle != NOWHERE] = True
         every = np.ones(len(size), dtype=bool)
         packing = replace(packing, benefit=benefit + _singles(large, every))
         return cls(
@@ -282,12 +310,14 @@ class _Book:
             current=np.where(fits, current, NOWHERE),
             fits=fits,
             place=place,
+            mate_id=mate_id,
             tied=tied,
             wanted=fits & (tied | _contenders(packing, current, tied)),
             rank=rank,
             own=benefit,
             members=members,
             large=large,
+            bundles=[(entries, members.around(entries)) for entries in packing.bundles()],
         )
 
     def parts(self) -> list[tuple[_Ints, _Ints]]:
@@ -299,6 +329,11 @@ class _Book:
         links += [
             np.column_stack([team[joint.members[:-1]], team[joint.members[1:]]])
             for joint in self.packing.joints
+        ]
+        links += [
+            np.column_stack([team[entries[:-1]], team[entries[1:]]])
+            for entries in self.packing.bundles()
+            if self.wanted[entries].all()
         ]
         pairs = np.concatenate(links)
         graph = sparse.coo_array(
@@ -322,8 +357,15 @@ class _Book:
         return _singles(self.large, placed)
 
     def gains(self, slot: _Ints) -> NDArray[np.float64]:
-        """Say what a plan would lose without each entry, or gain with it."""
-        return self.own + self.members.gains(slot != NOWHERE)
+        """Say what a plan would lose without each entry or its bundle, or gain with it."""
+        placed = slot != NOWHERE
+        gains: NDArray[np.float64] = self.own + self.members.gains(placed)
+        for entries, scenarios in self.bundles:
+            within, without = placed.copy(), placed.copy()
+            within[entries], without[entries] = True, False
+            saving = sum(each.saving(within) - each.saving(without) for each in scenarios)
+            gains[entries] = self.own[entries].sum() + saving
+        return gains
 
 
 @dataclass(frozen=True)
@@ -372,6 +414,11 @@ class _Members:
         """List the entries that share a scenario with this one."""
         of = self.scenarios.scenario[self.rows]
         return self.entry[np.isin(of, of[self.entry == entry])]
+
+    def around(self, entries: _Ints) -> list["_Members"]:
+        """Take out each scenario of some entries."""
+        mine = np.isin(self.entry, entries)
+        return [self.one(int(n)) for n in np.unique(self.scenarios.scenario[self.rows[mine]])]
 
     def one(self, number: int) -> "_Members":
         """Take out one scenario."""
@@ -427,6 +474,62 @@ def _joints(members: _Members, fits: _Bools) -> tuple[list[Joint], list[_Large]]
 def _singles(large: list[_Large], placed: _Bools) -> NDArray[np.float64]:
     gains = (np.where(each.fits, each.members.gains(placed & each.fits), 0.0) for each in large)
     return np.asarray(sum(gains, np.zeros(len(placed))))
+
+
+def _numbered(bundle: _Ints) -> _Ints:
+    """Number the bundles of several entries, NOWHERE for all other entries."""
+    _, number, count = np.unique(bundle, return_inverse=True, return_counts=True)
+    return np.where((bundle >= 0) & (count[number] > 1), number, NOWHERE)
+
+
+def _fitting(alone: _Bools, edges: Prerequisites, bundle: _Ints) -> _Bools:
+    """Keep of what fits by itself that of which all it needs, and all of its bundle, fits."""
+    fits = alone & ~edges.held_up(alone)
+    while True:
+        broken = (bundle != NOWHERE) & np.isin(bundle, bundle[~fits])
+        if not (fits & broken).any():
+            return fits
+        fits &= ~broken
+        fits &= ~edges.held_up(fits)
+
+
+def _too_large_together(
+    fits: _Bools, bundle: _Ints, team: _Ints, size: _Ints, slot_team: _Ints, room: _Ints
+) -> Iterable[_Bools]:
+    """Find what a team has of a bundle, where all its iterations together have no room for it."""
+    for number in np.unique(bundle[fits & (bundle != NOWHERE)]):
+        for of in np.unique(team[bundle == number]):
+            mine = (bundle == number) & (team == of)
+            if not _find_room(size[mine], room[slot_team == of]):
+                yield mine
+
+
+def _find_room(sizes: _Ints, rooms: _Ints) -> bool:
+    """Say whether all of these fit into the iterations, were these empty."""
+    if sizes.sum() > rooms.sum():
+        return False
+    left = rooms.copy()
+    for size in np.sort(sizes)[::-1]:
+        where = np.flatnonzero(left >= size)
+        if not len(where):
+            break
+        left[where[np.argmin(left[where])]] -= size
+    else:
+        return True
+    # What is put where it fits best has found no room; that is no proof that there is none.
+    placing = np.repeat(sizes, len(rooms)), np.tile(np.arange(len(rooms)), len(sizes))
+    columns = np.arange(len(placing[0]))
+    once = sparse.csr_array((np.ones(len(columns)), (columns // len(rooms), columns)))
+    used = sparse.csr_array((placing[0].astype(float), (placing[1], columns)))
+    found = milp(
+        np.zeros(len(columns)),
+        constraints=[LinearConstraint(once, 1, 1), LinearConstraint(used, -np.inf, rooms)],
+        integrality=np.ones(len(columns), dtype=np.int64),
+        bounds=Bounds(0, 1),
+        options={"time_limit": _SECONDS_PER_BUNDLE},
+    )
+    # Without an answer in time the plan itself has to find one.
+    return found.status != 2
 
 
 def _contenders(packing: Packing, current: _Ints, tied: _Bools) -> _Bools:
@@ -489,7 +592,10 @@ def _pins(packing: Packing, staying: _Ints, seconds: float) -> _Ints | None:
         return None
     needed = Prerequisites(packing.edges[:, 0], packing.edges[:, 1], len(packing.size))
     everything = np.ones(len(packing.size), dtype=bool)
-    entries = np.flatnonzero(packing.pinned | needed.needed_by(packing.pinned, everything))
+    chosen = _with_bundles(packing, packing.pinned)
+    while (needed.needed_by(chosen, everything) & ~chosen).any():
+        chosen = _with_bundles(packing, chosen | needed.needed_by(chosen, everything))
+    entries = np.flatnonzero(chosen)
     slot = np.full(len(packing.size), NOWHERE)
     if packing.pins_kept(staying) == packing.pins_kept(np.where(packing.home < 0, 0, packing.home)):
         slot[entries] = staying[entries]  # all of them are where they should be
@@ -501,6 +607,11 @@ def _pins(packing: Packing, staying: _Ints, seconds: float) -> _Ints | None:
     if found is not None:
         slot[entries] = found.slot
     return slot
+
+
+def _with_bundles(packing: Packing, chosen: _Bools) -> _Bools:
+    """Add the rest of each bundle."""
+    return chosen | (packing.bundle != NOWHERE) & np.isin(packing.bundle, packing.bundle[chosen])
 
 
 def _divided_bound(packing: Packing) -> float:
@@ -685,28 +796,58 @@ def _canonical(book: _Book, slot: _Ints) -> _Ints:
     return slot
 
 
+def _without_idle(book: _Book, slot: _Ints) -> _Ints:
+    """Take out of a plan what saves nothing, and is neither pinned nor needed by what stays."""
+    packing = book.packing
+    edges = Prerequisites(packing.edges[:, 0], packing.edges[:, 1], len(slot))
+    pinned = _with_bundles(packing, packing.pinned)
+    shared = np.zeros(len(slot), dtype=bool)
+    shared[book.members.entry] = True
+    slot = slot.copy()
+    while True:
+        placed = slot != NOWHERE
+        useful = placed & (pinned | (book.gains(slot) > _NOTHING))
+        needed = edges.needed_by(useful, within=placed)
+        idle = placed & ~useful & ~_with_bundles(packing, needed)
+        if not idle.any():
+            return slot
+        # One member of a scenario less may leave another one something to save: one at a time,
+        # first what is new there.
+        leaving = idle & ~shared
+        if not leaving.any():
+            last = np.flatnonzero(idle)
+            last = last[np.lexsort((last, slot[last] != book.current[last]))][-1:]
+            leaving[last] = True
+            leaving = _with_bundles(packing, leaving)
+        slot[leaving] = NOWHERE
+        slot = pruned(packing, slot)
+
+
 def _explained(book: _Book, slot: _Ints) -> pd.DataFrame:
     """Say of each entry where it goes and why, by item id."""
     packing, current = book.packing, book.current
     placed = slot != NOWHERE
     missing = Prerequisites(packing.edges[:, 0], packing.edges[:, 1], len(slot))
     needs = missing.first_missing(placed, book.item_id)
-    place = np.where(book.fits, np.int8(_FULL), book.place)
-    place[book.fits & (needs >= 0)] = _WAITS
-    place[placed] = np.where(packing.pinned[placed], np.int8(_PINNED), np.int8(_PLACED))
+    gain = book.gains(slot)
+    full = np.where(packing.bundle == NOWHERE, _CODE["full"], _CODE["bundle_full"])
+    place = np.where(book.fits, full, book.place)
+    place[book.fits & (gain <= _NOTHING)] = _CODE["idle"]
+    place[book.fits & (needs >= 0)] = _CODE["waits"]
+    place[placed] = np.where(packing.pinned[placed], _CODE["pinned"], _CODE["placed"])
+    needs = np.where(needs >= 0, needs, book.mate_id)
     # Where some left an iteration and others came, the one that is worth most stands for all.
     # What takes no time pushes nothing out.
     moved = (current != slot) & (packing.size > 0)
     came = np.where(placed & moved, slot, NOWHERE)
     left = np.where((current != NOWHERE) & moved, current, NOWHERE)
-    gain = book.gains(slot)
     return pd.DataFrame(
         {
             "item_id": book.item_id,
             "iteration_id": np.append(book.iteration_id, -1)[slot],
             "place": place,
             "benefit": gain,
-            "needs_id": np.where(place == _WAITS, needs, -1),
+            "needs_id": np.where(place == _CODE["waits"], needs, -1),
             "displaced_id": _best_by_slot(book, gain, left)[came],
             "displaced_by_id": _best_by_slot(book, gain, came)[left],
         }
@@ -737,14 +878,19 @@ def _iterations(book: _Book, slot: _Ints, iterations: pd.DataFrame) -> pd.DataFr
     # Whatever has a placed entry waiting for it cannot make room for another one.
     bound = packing.pinned.copy()
     bound[needs[slot[item] != NOWHERE]] = True
-    rate = gain / np.maximum(1, packing.size)
+    size = packing.size.astype(np.float64)
+    for entries, _ in book.bundles:
+        size[entries] = packing.size[entries].sum()
+    rate = gain / np.maximum(1, size)
+    single = packing.bundle == NOWHERE
+    held = book.place == _CODE["held"]
     rows = []
     for number, team in enumerate(packing.slot_team):
         out = np.flatnonzero((packing.team == team) & (slot == NOWHERE))
-        left_out = out[book.fits[out] & (since[out] < ANY_TIME[1])]
+        left_out = out[book.fits[out] & (since[out] < ANY_TIME[1]) & (gain[out] > _NOTHING)]
         first = left_out[np.lexsort((left_out, -rate[left_out]))][:1]
-        able = out[since[out] <= packing.slot_order[number]]
-        inside = np.flatnonzero((slot == number) & ~bound)
+        able = out[(since[out] <= packing.slot_order[number]) & single[out] & ~held[out]]
+        inside = np.flatnonzero((slot == number) & ~bound & single)
         one_more = _one_more(book, slot, gain, able, inside, int(left[number]) + 2)
         names = [book.item_id[n] if n != NOWHERE else -1 for n in one_more[:2]]
         rows.append((book.item_id[first[0]] if len(first) else -1, *names, one_more[2]))

@@ -74,7 +74,9 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
         policy_version=versions.in_force().version,
         promoted_by=by,
         pinned=True,
-        reason=f"Promoted by {by.display_name if by else 'a job'}.",
+        placed=iteration is not None,
+        placed_by=by if iteration else None,
+        reason=f"Promoted by {_name(by)}.",
     )
     _place(entry, iteration)
     audit.record(
@@ -87,7 +89,7 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
 def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> BacklogEntry:
     """Put an entry into another iteration, or back among those that wait for one.
 
-    Runs leave it there: a person has decided.
+    Runs leave it there as long as it is worth its repair: a person has decided where, not whether.
     """
     iteration = _locked_iteration(iteration_id)
     entry = _locked_entry(entry_id)
@@ -98,10 +100,18 @@ def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> Backlog
 
 def _move(entry: BacklogEntry, iteration: Iteration | None, by: User | None) -> None:
     old = {"iteration": entry.iteration.name if entry.iteration else None}
-    entry.pinned = True
+    entry.placed, entry.placed_by = True, by
+    if entry.iteration != iteration:
+        entry.displaced, entry.displaced_by = [], ""
+        where = f"Put into {iteration.name}" if iteration else "Put among those that wait"
+        entry.reason = f"{where} by {_name(by)}."
     _place(entry, iteration)
     new = {"iteration": iteration.name if iteration else None}
     audit.record("backlog.move", entry.item, by=by, old=old, new=new)
+
+
+def _name(by: User | None) -> str:
+    return by.display_name if by else "a job"
 
 
 @transaction.atomic
@@ -227,12 +237,14 @@ def follow(item: DebtItem) -> None:
         _close(entry, EntryState.WITHDRAWN, why)
     else:
         if item.team is not None and entry.team != item.team:
-            entry.team, entry.iteration = item.team, None
+            entry.team, entry.iteration, entry.placed = item.team, None, False
+            entry.displaced, entry.displaced_by = [], ""
         if item.status == DebtStatus.DOING:
             entry.state = EntryState.STARTED
         else:
             entry.state = EntryState.PLANNED if entry.iteration else EntryState.UNSCHEDULED
-        entry.save(update_fields=["team", "iteration", "state"])
+        names = ("team", "iteration", "state", "placed", "displaced", "displaced_by")
+        entry.save(update_fields=names)
 
 
 def _why_not(item: DebtItem) -> str:

@@ -42,23 +42,20 @@ def apply(
             [[EntryState.WITHDRAWN] * len(gone), gone["reason"].tolist(), _times(now, len(gone))],
         )
     if len(plan.changed):
-        names = ["team_id", "iteration_id", "state", "repair_days", "roi", "marginal_roi"]
-        names += ["reason"]
         rows = plan.changed
         bulk.update_rows(
             ENTRIES,
             "id",
             rows["pk"].tolist(),
-            [*names, "policy_version", "run_id"],
+            [*plans.WRITTEN, "policy_version", "run_id"],
             [
-                *(_values(rows[name]) for name in names),
+                *(_values(rows[name]) for name in plans.WRITTEN),
                 [plan.policy.version] * len(rows),
                 [run_id] * len(rows),
             ],
         )
     if len(plan.added):
-        names = ["item_id", "team_id", "iteration_id", "state", "repair_days", "roi"]
-        names += ["marginal_roi", "reason", "displaced"]
+        names = ["item_id", *plans.WRITTEN]
         rows = plan.added
         columns = [
             *(_values(rows[name]) for name in names),

@@ -37,12 +37,24 @@ class EntrySerializer(serializers.Serializer):
     displaced = serializers.ListField(
         child=serializers.CharField(), help_text="Keys of what it took the place of."
     )
+    displaced_by = serializers.CharField(help_text="Key of what took its place; empty: nothing.")
     policy_version = serializers.IntegerField()
     run = serializers.IntegerField(source="run_id", allow_null=True)
     promoted_by = serializers.CharField(
         source="promoted_by.username", default=None, allow_null=True, help_text="null: a run."
     )
-    pinned = serializers.BooleanField(help_text="Runs leave its iteration alone.")
+    pinned = serializers.BooleanField(
+        help_text="A person has promoted it: it stays whatever its ROI."
+    )
+    placed = serializers.BooleanField(
+        help_text="A person has put it where it is: runs leave it there."
+    )
+    placed_by = serializers.CharField(
+        source="placed_by.username",
+        default=None,
+        allow_null=True,
+        help_text="Who has put it there.",
+    )
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
 
@@ -86,7 +98,7 @@ class BacklogFilter(django_filters.FilterSet):
 class BacklogViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewSet):
     """Backlog entries. An item enters through debts/{key}/promote/ or by a scoring run."""
 
-    queryset = BacklogEntry.objects.select_related("item", "team", "promoted_by")
+    queryset = BacklogEntry.objects.select_related("item", "team", "promoted_by", "placed_by")
     serializer_class = EntrySerializer
     filterset_class = BacklogFilter
 
@@ -95,7 +107,7 @@ class BacklogViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewS
 
     @extend_schema(request=MoveSerializer, responses=EntrySerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Move the entry to another iteration, where runs leave it from then on."""
+        """Move the entry to another iteration, where runs leave it as long as it pays."""
         sent = MoveSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         entry = self.get_object()

@@ -98,6 +98,9 @@ class BacklogEntry(models.Model):
     marginal_roi = models.FloatField(null=True)
     reason = models.TextField(blank=True)
     displaced = models.JSONField(default=list, blank=True, help_text="Keys of what it displaced.")
+    displaced_by = models.CharField(
+        max_length=30, blank=True, default="", help_text="Key of what took its place."
+    )
     policy_version = models.PositiveIntegerField()
     run = models.ForeignKey(
         "ScoringRun", on_delete=models.SET_NULL, null=True, blank=True, related_name="entries"
@@ -105,7 +108,15 @@ class BacklogEntry(models.Model):
     promoted_by = models.ForeignKey(
         "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    pinned = models.BooleanField(default=False, help_text="Runs leave its iteration alone.")
+    pinned = models.BooleanField(
+        default=False, help_text="A person has promoted it: it stays whatever its ROI."
+    )
+    placed = models.BooleanField(
+        default=False, help_text="A person has put it where it is: runs leave it there."
+    )
+    placed_by = models.ForeignKey(
+        "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True)
 

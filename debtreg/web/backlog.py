@@ -96,7 +96,7 @@ def board(request: PageRequest, slug: str) -> HttpResponse:
     entries = (
         BacklogEntry.objects.active()
         .filter(team=team)
-        .select_related("item__service", "item__score", "item__team", "iteration")
+        .select_related("item__service", "item__score", "item__team", "iteration", "placed_by")
         .order_by("-marginal_roi", "pk")
     )
     waiting = Column(None)

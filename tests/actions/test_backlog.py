@@ -89,8 +89,13 @@ def test_promoting_what_waits_puts_it_into_the_iteration(new, sprint):
 def test_what_a_run_has_placed_stays_where_a_person_puts_it(new, sprint):
     item = new()
     entry = BacklogEntryFactory(item=item, pinned=False)
-    assert backlog.promote(pk=item.pk, iteration_id=sprint.pk, by=None).pinned is True
-    assert BacklogEntry.objects.get(pk=entry.pk).pinned is True
+    olga = UserFactory(username="olga", role=Role.ADMIN)
+    backlog.promote(pk=item.pk, iteration_id=sprint.pk, by=olga)
+    entry.refresh_from_db()
+    assert (entry.iteration, entry.placed, entry.placed_by) == (sprint, True, olga)
+    assert entry.reason == "Put into Sprint 12 by olga."
+    # A move is no pin.
+    assert entry.pinned is False
 
 
 def test_promote_says_how_many_days_are_missing(new, sprint):
@@ -196,7 +201,7 @@ def test_an_entry_moves_between_iterations_and_back_to_waiting(new, sprint):
     entry = backlog.promote(pk=new().pk, by=None)
     assert backlog.move(entry_id=entry.pk, iteration_id=sprint.pk, by=None).state == "planned"
     moved = backlog.move(entry_id=entry.pk, iteration_id=None, by=None)
-    assert (moved.state, moved.iteration, moved.pinned) == ("unscheduled", None, True)
+    assert (moved.state, moved.iteration, moved.placed) == ("unscheduled", None, True)
     actions = AuditEntry.objects.filter(action="backlog.move").order_by("pk")
     assert [(row.old, row.new) for row in actions] == [
         ({"iteration": None}, {"iteration": "Sprint 12"}),
@@ -417,7 +422,7 @@ def test_a_decision_while_a_run_looks_at_the_backlogs_stands(new, sprint, start,
     if what == "withdraw":
         assert (entry.state, entry.reason) == ("withdrawn", "no")
     elif what == "move":
-        assert (entry.state, entry.iteration, entry.pinned) == ("unscheduled", None, True)
+        assert (entry.state, entry.iteration, entry.placed) == ("unscheduled", None, True)
     else:
         assert entry_of(other).reason == "Promoted by a job."
 
@@ -434,6 +439,84 @@ def test_an_edit_during_a_run_does_not_overfill_an_iteration(new, sprint, start,
     scores.run(ScoringRunFactory().pk, "worker")
     assert entry_of(rich).iteration == sprint
     assert entry_of(poor).iteration is None
+
+
+def test_what_a_person_moves_stays_there_and_says_so_but_is_no_pin(run, new, sprint):
+    later = IterationFactory(
+        team=sprint.team, name="Later", starts_on=sprint.starts_on + timedelta(days=9)
+    )
+    olga = UserFactory(username="olga", role=Role.ADMIN)
+    item, rich = new(hours=90), new(hours=720, effort=5)
+    run()
+    entry = entry_of(item)
+    backlog.move(entry_id=entry.pk, iteration_id=later.pk, by=olga)
+    run()
+    entry.refresh_from_db()
+    assert (entry.iteration, entry.state) == (later, "planned")
+    assert entry.reason == "ROI 3.75 is above 3. Planned for Later, where olga has put it."
+    backlog.move(entry_id=entry.pk, iteration_id=None, by=olga)
+    run()
+    entry.refresh_from_db()
+    assert (entry.iteration, entry.state) == (None, "unscheduled")
+    assert entry.reason.endswith(" It waits, as olga wants it to.")
+    debt.update(pk=item.pk, fields={}, impacts=[toil(1)], by=None)
+    run()
+    entry.refresh_from_db()
+    assert (entry.state, entry.reason) == ("withdrawn", "ROI 0.04 has fallen below 2.5.")
+    assert entry_of(rich).state == "planned"
+
+
+def test_a_placement_ends_with_its_iteration(run, new, sprint):
+    item = new(hours=144)
+    run()
+    entry = entry_of(item)
+    backlog.move(entry_id=entry.pk, iteration_id=sprint.pk, by=None)
+    next_ = IterationFactory(team=sprint.team, name="Sprint 13", capacity_days=5)
+    sprint.state = "closed"
+    catalog.save(obj=sprint, by=None)
+    run()
+    entry.refresh_from_db()
+    assert (entry.iteration, entry.placed) == (next_, False)
+
+
+def test_who_has_promoted_an_item_by_hand_is_named_after_a_run(run, new, sprint):
+    olga = UserFactory(username="olga", role=Role.ADMIN)
+    poor, pinned = new(hours=1), new(hours=1, effort=1)
+    backlog.promote(pk=poor.pk, by=olga)
+    debt.pin(pk=pinned.pk, pinned=True, by=None)
+    run()
+    reasons = [entry_of(item).reason for item in (poor, pinned)]
+    assert reasons == [
+        "Promoted by olga: it stays whatever its ROI. Planned for Sprint 12.",
+        "Pinned: promoted whatever its ROI. Planned for Sprint 12.",
+    ]
+
+
+def test_a_run_on_unchanged_input_keeps_what_displaced_what(run, new, sprint):
+    poor = new(hours=80, effort=3)
+    run()
+    rich = new(hours=720, effort=5)
+    run()
+    out, into = entry_of(poor), entry_of(rich)
+    assert (out.displaced_by, into.displaced) == (rich.key, [poor.key])
+    assert out.reason.endswith(f" It was displaced by {rich.key}.")
+    assert into.reason.endswith(f" It displaced {poor.key}.")
+    before = list(BacklogEntry.objects.order_by("pk").values_list())
+    run()
+    assert list(BacklogEntry.objects.order_by("pk").values_list()) == before
+    assert backlog.plan() == []
+    # Another number is another reason, but not another placement.
+    debt.update(pk=rich.pk, fields={}, impacts=[toil(721)], by=None)
+    run()
+    into.refresh_from_db()
+    assert "ROI 18.0" in into.reason
+    assert into.reason.endswith(f" It displaced {poor.key}.")
+    # Where it goes on, what was is over.
+    wide = IterationFactory(team=sprint.team, name="Wide", capacity_days=9)
+    run()
+    out.refresh_from_db()
+    assert (out.iteration, out.displaced_by) == (wide, "")
+    assert "displaced" not in out.reason
 
 
 def test_what_needs_an_item_of_no_team_is_not_promoted(run, new):

@@ -162,6 +162,34 @@ def test_alternatives_are_promoted_as_one_bundle(transactional_db, run):
     assert "together" in BacklogEntry.objects.first().reason
 
 
+def test_a_bundle_without_room_for_all_of_it_leaves_its_days_to_others(transactional_db, run):
+    team = TeamFactory(day_rate=Decimal(1000))
+    sprint = IterationFactory(team=team, capacity_days=8)
+    PriceFactory(price=200)
+    scenario = FailureScenarioFactory(loss_low=900_000, loss_likely=900_000, loss_high=900_000)
+    columns = {"effort": 4.0, "team": team, "service": None, "impacts": []}
+    items = [DebtItemFactory(**columns) for _ in range(3)]
+    for item in items:
+        ScenarioMemberFactory(scenario=scenario, role="alternative", group="g", item=item)
+    plain = DebtItemFactory(**columns | {"effort": 1.0, "impacts": [toil(50)]})
+    run()
+    entries = {entry.item_id: entry for entry in BacklogEntry.objects.all()}
+    assert entries[plain.pk].iteration == sprint
+    first, second, third = (entries[item.pk] for item in items)
+    assert {entry.state for entry in (first, second, third)} == {"unscheduled"}
+    assert first.reason == (
+        f"Pays only together with {items[1].key} and {items[2].key}: then they return more than 3"
+        f" times their repair. Together with {items[1].key} and {items[2].key} it needs 12"
+        " person-days, more than the open iterations have; the largest has 8: split the work,"
+        " make an iteration longer or open another."
+    )
+    assert run().changed == 0
+    sprint.capacity_days = 13
+    sprint.save()
+    run()
+    assert set(BacklogEntry.objects.values_list("iteration", flat=True)) == {sprint.pk}
+
+
 def test_a_scenario_whose_loss_nobody_knows_leaves_its_members_unpriced(db):
     scenario = FailureScenarioFactory(loss_low=None, loss_likely=None, loss_high=None)
     item = ScenarioMemberFactory(scenario=scenario, item__impacts=[]).item

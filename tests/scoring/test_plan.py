@@ -322,6 +322,78 @@ def test_an_entry_without_an_estimate_is_refused():
         assign(entries, iterations_of({"half_days_left": 4}))
 
 
+def group_of(*items, loss=9000.0):
+    return loss, [{"role": "alternative", "group": 1, "item_id": n} for n in items]
+
+
+def test_a_bundle_is_planned_whole_or_not_at_all():
+    entries = entries_of(*(entry(0, 4, bundle=0) for _ in range(3)), entry(50, 1))
+    bundle = scenarios_of(group_of(0, 1, 2))
+    plan = assign(entries, iterations_of({"half_days_left": 24}), scenarios=bundle)
+    assert placed_in(plan) == [100, 100, 100, -1]
+    assert places(plan)[3] == "full"
+    # It may be spread over several iterations.
+    two = iterations_of({"half_days_left": 16}, {"half_days_left": 10})
+    plan = assign(entries, two, scenarios=bundle)
+    assert (placed_in(plan), plan.benefit) == ([100, 100, 101, 101], 9050.0)
+
+
+def test_a_bundle_that_has_room_only_in_part_is_left_out_and_says_why():
+    entries = entries_of(*(entry(0, 4, bundle=0) for _ in range(3)), entry(50, 1))
+    bundle = scenarios_of(group_of(0, 1, 2))
+    plan = assign(entries, iterations_of({"half_days_left": 16}), scenarios=bundle)
+    assert placed_in(plan) == [-1, -1, -1, 100]
+    assert places(plan)[:3] == ["bundle_too_large"] * 3
+    # As long as it is worth less than what else there is, it is just left out.
+    worse = scenarios_of(group_of(0, 1, 2, loss=40.0))
+    plan = assign(entries, iterations_of({"half_days_left": 26}), scenarios=worse)
+    assert placed_in(plan) == [100, 100, 100, 100]
+    plan = assign(entries, iterations_of({"half_days_left": 24}), scenarios=worse)
+    assert (placed_in(plan), places(plan)[0]) == ([-1, -1, -1, 100], "bundle_full")
+    assert plan.entries["benefit"].tolist()[:3] == [40.0] * 3
+    # Its room is not what it needs if no iteration takes a half of one of them.
+    plan = assign(entries, iterations_of(*[{"half_days_left": 12}] * 2), scenarios=bundle)
+    assert places(plan)[:3] == ["bundle_too_large"] * 3
+
+
+def test_a_bundle_waits_for_a_part_of_it_that_fits_nowhere():
+    entries = entries_of(entry(0, 4, bundle=0), entry(0, 9, bundle=0), entry(50, 1))
+    plan = assign(
+        entries, iterations_of({"half_days_left": 16}), scenarios=scenarios_of(group_of(0, 1))
+    )
+    assert places(plan) == ["waits", "too_large", "placed"]
+    assert plan.entries["needs_id"].tolist() == [1, -1, -1]
+
+
+def test_a_bundle_of_two_teams_is_whole_in_both_or_in_neither():
+    entries = entries_of(entry(0, 4, bundle=0), entry(0, 4, bundle=0, team_id=1), entry(50, 4))
+    bundle = scenarios_of(group_of(0, 1))
+    slots = iterations_of({"half_days_left": 8}, {"half_days_left": 8, "team_id": 1})
+    assert placed_in(assign(entries, slots, scenarios=bundle)) == [100, 101, -1]
+    worse = scenarios_of(group_of(0, 1, loss=40.0))
+    assert placed_in(assign(entries, slots, scenarios=worse)) == [-1, -1, 100]
+
+
+def test_what_saves_nothing_is_planned_only_if_it_is_pinned_or_needed():
+    entries = entries_of(entry(0, 1), entry(0, 1), entry(0, 1, pinned=True), entry(50, 1))
+    plan = assign(entries, iterations_of({"half_days_left": 20}), needs_of((3, 0)))
+    assert placed_in(plan) == [100, -1, 100, 100]
+    assert places(plan)[1] == "idle"
+    gates = [{"role": "gate", "item_id": n, "effectiveness": 1.0} for n in (0, 1)]
+    entries = entries_of(entry(0, 1), entry(0, 1, iteration_id=100))
+    plan = assign(
+        entries, iterations_of({"half_days_left": 20}), scenarios=scenarios_of((900.0, gates))
+    )
+    assert (placed_in(plan), places(plan)[0]) == ([-1, 100], "idle")
+
+
+def test_what_is_held_waits_and_so_does_what_needs_it():
+    entries = entries_of(entry(50, 1, held=True), entry(50, 1), entry(50, 1))
+    plan = assign(entries, iterations_of({"half_days_left": 20}), needs_of((1, 0)))
+    assert places(plan) == ["held", "waits", "placed"]
+    assert plan.iterations["one_more_day_id"].tolist() == [-1]
+
+
 # The brute-force optimum: every way to put entries into iterations.
 
 
@@ -348,7 +420,7 @@ def instances(draw, most=8):
         st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=4)
     )
     scenarios = []
-    for _ in range(draw(st.integers(0, 2))):
+    for number in range(draw(st.integers(0, 2))):
         chosen = draw(st.lists(st.integers(0, count), unique=True, max_size=5))
         members = [
             {
@@ -361,6 +433,10 @@ def instances(draw, most=8):
             for n in chosen
         ]
         scenarios.append((draw(st.sampled_from([30.0, 200.0])), members))
+        group = [m["item_id"] for m in members if m["role"] == "alternative"]
+        if draw(st.booleans()) and max(group, default=count) < count:
+            for n in group:
+                rows[n].setdefault("bundle", number)
     return rows, slots, [(a, b) for a, b in pairs if a != b], scenarios
 
 
@@ -378,6 +454,9 @@ def every_plan(rows, slots, pairs):
     for item, needs in pairs:
         late = (plans[:, item] != -1) & (orders[plans[:, needs]] > orders[plans[:, item]])
         plans = plans[~late]
+    for bundle in {row["bundle"] for row in rows if "bundle" in row}:
+        inside = plans[:, [row.get("bundle") == bundle for row in rows]] != -1
+        plans = plans[inside.all(axis=1) | ~inside.any(axis=1)]
     return plans
 
 
@@ -420,6 +499,24 @@ def check_against_every_plan(rows, slots, pairs, scenarios):
     assert benefit[same][0] == pytest.approx(best, abs=1e-6)
     assert plan.benefit == pytest.approx(best, abs=1e-6)
     assert plan.bound == pytest.approx(best, abs=1e-4)
+    check_that_nothing_is_idle(rows, pairs, scenarios, mine)
+
+
+def check_that_nothing_is_idle(rows, pairs, scenarios, mine):
+    """What is placed, with all that needs it and its bundle, saves something; or it is pinned."""
+    for n in np.flatnonzero(mine != -1):
+        leaving = {n}
+        while True:
+            more = {item for item, needs in pairs if needs in leaving and mine[item] != -1}
+            bundles = {rows[m]["bundle"] for m in leaving if "bundle" in rows[m]}
+            more |= {m for m, row in enumerate(rows) if row.get("bundle") in bundles}
+            if more <= leaving:
+                break
+            leaving |= more
+        rest = mine.copy()
+        rest[list(leaving)] = -1
+        saves = np.diff(plain_benefit(rows, scenarios, np.array([rest, mine])))[0]
+        assert saves > 1e-7 or any(rows[m].get("pinned") for m in leaving)
 
 
 @given(instances())
@@ -534,7 +631,9 @@ def test_very_many_candidates_for_little_room_are_thinned_out_exactly():
         benefit=rng.lognormal(8, 1, count).round(2),
         days=rng.integers(1, 30, count) / 2,
         pinned=False,
+        held=False,
         iteration_id=-1,
+        bundle=-1,
     )
     plan = assign(entries, iterations_of({"half_days_left": 40}))
     # The same by dynamic programming over the half days.
