@@ -16,9 +16,9 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
 from debtreg import local
-from debtreg.actions import scores
+from debtreg.actions import audit, scores
 from debtreg.celery import app
-from debtreg.models import PolicyActivation, ScoringPolicy
+from debtreg.models import Channel, PolicyActivation, ScoringPolicy
 from tests import processes
 from tests.threads import Gate, threads
 
@@ -56,6 +56,12 @@ def keep_the_policy(sender: Any, **_: Any) -> None:
         )
         if is_new:
             PolicyActivation.objects.create(policy=policy)
+
+
+@pytest.fixture(autouse=True)
+def _no_channel() -> None:
+    """Where the request of a test before came from is not where this one's changes do."""
+    audit.channel.set(Channel.JOB)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

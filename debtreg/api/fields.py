@@ -13,6 +13,7 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from debtreg.blank import is_blank
 from debtreg.models import POINTS, pk_of, points
 from debtreg.models.debt import KEY_PREFIX
 from debtreg.numbers import money, plain
@@ -107,6 +108,10 @@ class Text(serializers.CharField):
         if data is None and self.allow_null:
             return True, ""
         return super().validate_empty_values(data)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # What nobody can see is no text.
+        return super().run_validation("" if isinstance(data, str) and is_blank(data) else data)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from debtreg.blank import is_blank
+
 from .words import ERROR_VALUES
 
 Codes = NDArray[np.int32]
 
-# White space and what is as invisible: format characters, fillers. A cell of nothing else is blank.
-_VISIBLE = re.compile(
-    r"[^\s\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
-)
 # All of the category Cc but tab and line breaks.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -78,7 +75,7 @@ def column_of(values: list[Any], chunks: Iterable[tuple[int, Sequence[int]]]) ->
             _error_or(text) if type(value) is str else value
             for value, text in zip(values, texts, strict=True)
         ]
-    filled = np.array([bool(_VISIBLE.search(text)) for text in texts], dtype=bool)
+    filled = np.array([not is_blank(text) for text in texts], dtype=bool)
     parts = []
     for start, chunk in chunks:
         codes = np.array(chunk, dtype=np.int32)

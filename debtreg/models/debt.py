@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, ClassVar, Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+from debtreg.blank import is_blank
 
 from .estimate import order_constraint, points, within
 from .price import AMOUNT_LIMIT, Grade, ImpactKind, money_point
@@ -184,6 +187,10 @@ class DebtItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} {self.title}"
+
+    def clean(self) -> None:
+        if is_blank(self.title):
+            raise ValidationError({"title": "A debt item needs a title that can be seen."})
 
     @property
     def key(self) -> str:

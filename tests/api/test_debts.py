@@ -339,3 +339,9 @@ def test_a_bulk_call_takes_slos_by_name(api, checkout):
     assert (impact.slo, impact.slo_part) == (slo, 0.25)
     row["impacts"][0]["slo"] = "none"
     is_error(api.post(f"{DEBTS}bulk/", [row]), 400, "items[0].impacts[0].slo")
+
+
+@pytest.mark.parametrize("title", ["", " ", "\u200b", "\u3000\u2060"])
+def test_a_title_that_nobody_can_see_is_none(api, db, title):
+    is_error(api.post(DEBTS, {"title": title}), 400, "title")
+    is_error(api.post(f"{DEBTS}bulk/", [{"title": title}]), 400, "items[0].title")

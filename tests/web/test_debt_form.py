@@ -246,3 +246,9 @@ def test_an_impact_takes_its_numbers_from_the_slo_that_is_chosen(
     assert "payment-errors" in engineer.get(f"/debts/{item.key}/").content.decode()
     form = engineer.get(f"/debts/{item.key}/edit/").content.decode()
     assert '<option value="payment-errors" selected>' in form
+
+
+def test_a_title_that_nobody_can_see_is_none(engineer: Client, company: Company) -> None:
+    response = log(engineer, title="\u200b")
+    assert response.status_code == 422
+    assert "A debt item needs a title that can be seen." in response.text
