@@ -98,7 +98,7 @@ def draws() -> dict[str, Any]:
     order = np.argsort(row, kind="stable")
     starts = np.flatnonzero(np.diff(row[order], prepend=-1))
     total = np.add.reduceat(benefit[:, order], starts, axis=1)
-    cost = drawn(items, "effort") * items["day_rate"].to_numpy() + items["cash"].to_numpy()
+    cost = drawn(items, "effort") * drawn(items, "day_rate") + items["cash"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         roi = total / cost[:, row[order][starts]]
     np.percentile(roi[:, np.isfinite(roi).all(axis=0)], [5, 50, 95], axis=0)

@@ -240,7 +240,7 @@ def _name_inputs(
     names = {scenario["scenario"]: scenario["name"] for scenario in scenarios}
     for name in ("inputs", "measure_next", "turns"):
         for each in rests_on[name]:
-            each["unit"] = "person-days"
+            each["unit"] = "person-days" if each["input"] == "effort" else "per person-day"
             each["of"] = ""
             if each["impact"] is not None:
                 part = parts[each["impact"]]
@@ -260,7 +260,7 @@ def _source(code: Any, mean: Any) -> str:
 def _repair(item: Any, score: Any, catalog: frames.Catalog) -> dict[str, Any]:
     name = scoring.CONFIDENCES[int(item["confidence"])]
     contingency = catalog.policy.contingency[name or "none"]
-    days, rate, cash = score["repair_days"], item["day_rate"], item["cash"]
+    days, rate, cash = score["repair_days"], score["day_rate"], item["cash"]
     formula = f"{_shown(days)} person-days × {_shown(rate)} a day"
     if cash:
         formula = f"({formula} + {_shown(cash)} cash)"

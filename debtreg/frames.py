@@ -67,8 +67,8 @@ class Catalog:
     service_ids: np.ndarray[Any, Any]
     requests: np.ndarray[Any, Any]
     team_ids: np.ndarray[Any, Any]
-    usual_day_rate: float
-    day_rates: np.ndarray[Any, Any]
+    team_day_rates: np.ndarray[Any, Any]  # three points; the last row, of no team, is unknown
+    service_day_rates: np.ndarray[Any, Any]  # its own or that for all; the last row, of none, too
     days_per_point: np.ndarray[Any, Any]
     guarantee_ids: np.ndarray[Any, Any]
     guarantee_weights: np.ndarray[Any, Any]
@@ -91,8 +91,11 @@ class Catalog:
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
         promises = Terms.objects.in_force(timezone.localdate()).confirmed()
         book = list(Price.objects.values_list("service_id", "kind", "low", "likely", "high"))
-        usual = [_mean(*row[2:]) for row in book if row[1] == DAY_RATE and row[0] is None]
-        usual_day_rate = usual[0] if usual else np.nan
+        rates: dict[int | None, list[Any]] = {
+            service: three for service, kind, *three in book if kind == DAY_RATE
+        }
+        usual = rates.get(None, [np.nan] * 3)
+        service_day_rates = [rates.get(int(pk), usual) for pk in (*services[:, 0], NO_KEY)]
         prices = [
             (NO_KEY if service is None else service, scoring.KINDS.index(kind), low, likely, high)
             for service, kind, low, likely, high in book
@@ -102,8 +105,8 @@ class Catalog:
             service_ids=services[:, 0].astype("int64"),
             requests=services[:, 1],
             team_ids=teams[:, 0].astype("int64"),
-            usual_day_rate=usual_day_rate,
-            day_rates=np.where(np.isnan(teams[:, 1]), usual_day_rate, teams[:, 1]),
+            team_day_rates=np.repeat(np.append(teams[:, 1], np.nan)[:, None], 3, axis=1),
+            service_day_rates=np.array(service_day_rates, dtype="float64"),
             days_per_point=teams[:, 2],
             guarantee_ids=guarantees[:, 0].astype("int64"),
             guarantee_weights=guarantees[:, 1],
@@ -131,10 +134,6 @@ class Catalog:
             hashes = np.full(len(self.service_ids) + 1, own[for_all].sum(), dtype="int64")
             np.add.at(hashes, place[~for_all], own[~for_all])
         return _mix(hashes, np.append(self.requests, np.nan))
-
-
-def _mean(low: Any, likely: Any, high: Any) -> float:
-    return float(scoring.pert_mean(float(low), float(likely), float(high)))
 
 
 def _table(rows: Any, width: int) -> np.ndarray[Any, Any]:
@@ -168,10 +167,13 @@ def _look_up(
     keys: np.ndarray[Any, Any], values: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     """values[keys == wanted]; NaN where a key is not there (so for NO_KEY)."""
-    if not len(keys):
-        return np.full(len(wanted), np.nan)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, values[place], np.nan)
+    return np.append(values, np.nan)[_places(keys, wanted)]
+
+
+def _places(keys: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Where each wanted key is among the keys, which rise; -1 where it is not there."""
+    place = np.searchsorted(keys, wanted)
+    return np.where(np.append(keys, NO_KEY)[place] == wanted, place, -1)
 
 
 # --- Rows -> frames -------------------------------------------------------------------------------
@@ -372,10 +374,12 @@ def complete(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> No
         catalog.service_ids, catalog.requests, items["service_id"].to_numpy()
     )
     team = items["team_id"].to_numpy()
-    rate = _look_up(catalog.team_ids, catalog.day_rates, team)
-    if (team == NO_KEY).any():
-        rate = np.where(team == NO_KEY, catalog.usual_day_rate, rate)
-    items["day_rate"] = rate
+    # A person-day costs what the team says, else the service's price book, else that for all.
+    rates = catalog.team_day_rates[_places(catalog.team_ids, team)]
+    others = np.isnan(rates[:, 0])
+    service = items["service_id"].to_numpy()[others]
+    rates[others] = catalog.service_day_rates[_places(catalog.service_ids, service)]
+    items[points("day_rate")] = rates
     per_point = _look_up(catalog.team_ids, catalog.days_per_point, team)
     efforts = points("effort")
     for name in efforts:
@@ -473,7 +477,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
 
 
 # Raised whenever scoring gives other percentiles for the same inputs.
-UNCERTAINTY = 2
+UNCERTAINTY = 3
 _UNCERTAIN = ("roi_p5", "roi_p50", "roi_p95", "confidence")
 _HASHES = ("fingerprint", "price_fingerprint", "input_fingerprint")
 
@@ -489,7 +493,7 @@ def _inputs_of(
     """
     at = np.searchsorted(catalog.service_ids, items["service_id"])
     at = np.where(items["service_id"] == NO_KEY, len(catalog.service_ids), at)
-    numbers = [items[name].to_numpy() for name in (*points("effort"), "day_rate")]
+    numbers = [items[name].to_numpy() for name in (*points("effort"), *points("day_rate"))]
     numbers += [frame[name].to_numpy() for name in ("weighted_benefit", "repair_cost", "roi")]
     numbers += [coupled[name].to_numpy() for name in ("low", "high")]
     version = np.full(len(frame), UNCERTAINTY * 2**32 + catalog.policy.version)
@@ -618,7 +622,7 @@ def _prices_of(items: pd.DataFrame, detail: pd.DataFrame) -> np.ndarray[Any, Any
     # A sum of 42 bits is exact for thousands of impacts, in whatever order they were read.
     each = _mix(detail["kind"].to_numpy(), np.array(_rounded(pd.Series(price)))) >> 22
     total = np.bincount(row, weights=each.astype("float64"), minlength=len(items))
-    return _mix(total, items["day_rate"].to_numpy())
+    return _mix(total, *(items[name].to_numpy() for name in points("day_rate")))
 
 
 _FINGERPRINTED = (

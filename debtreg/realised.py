@@ -50,7 +50,7 @@ def predict(pks: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     scores, detail = frames.score_frames(items, impacts, catalog)
     detail["number"] = detail.groupby("item_id").cumcount() + 1
     return (
-        items[["item_id", "day_rate"]].assign(repair_days=scores["repair_days"]),
+        scores[["item_id", "repair_days", "day_rate"]],
         detail[["item_id", "number", "unit_price", "cost", "benefit"]],
     )
 

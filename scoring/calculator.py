@@ -78,7 +78,7 @@ def calculate_roi(body: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
     item = {
         "item_id": 1,
         **_points_of(_effort_in_days(given.get("effort")), "effort"),
-        "day_rate": _number(given.get("day_rate"), "day_rate", "day_rate"),
+        **_points_of(given.get("day_rate"), "day_rate"),
         "cash": _number(given.get("cash", 0), "cash", "cash"),
     }
     rows, kinds = _impacts_of(given.get("impacts", []))
@@ -219,7 +219,7 @@ def _item_steps(
 ) -> list[dict[str, Any]]:
     days, rate, cash = (
         plain(number) or "unknown"
-        for number in (score["repair_days"], item["day_rate"], item["cash"])
+        for number in (score["repair_days"], score["day_rate"], item["cash"])
     )
     roi = plain(score["roi"])
     verdict = "above" if score["promotes"] else "not above"

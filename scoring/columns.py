@@ -84,7 +84,7 @@ _ALL = [
     # items
     _column("requests_per_year", "requests / year of the item's service", 0, 1e15),
     *_three_points("effort", "person-days", 0, 1e6),
-    _column("day_rate", "currency / person-day", 0, 1e9),
+    *_three_points("day_rate", "currency / person-day", 0, 1e9),
     _column("cash", "currency", 0, _MONEY, default=0.0),
     _column(
         "confidence", "code into CONFIDENCES", 0, len(CONFIDENCES) - 1, dtype="int8", default=0
@@ -176,7 +176,7 @@ ITEM_COLUMNS = (
     "service_id",
     "requests_per_year",
     *(f"effort_{point}" for point in POINTS),
-    "day_rate",
+    *(f"day_rate_{point}" for point in POINTS),
     "cash",
     "confidence",
 )

@@ -45,30 +45,33 @@ def add_repair_cost(items: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     Parameters
     ----------
     items : one row per item, with
-        effort_low, effort_likely, effort_high (person-days, NaN if not estimated), day_rate
-        (currency / person-day), cash (currency) and confidence (code into CONFIDENCES)
+        effort_low, effort_likely, effort_high (person-days, NaN if not estimated),
+        day_rate_low, day_rate_likely, day_rate_high (currency / person-day), cash (currency) and
+        confidence (code into CONFIDENCES)
     policy : gives the contingency of each confidence class
 
     Returns
     -------
     A new frame with
         repair_days (person-days) : the PERT mean of the effort, without contingency
+        day_rate (currency / person-day) : the PERT mean
         contingency (ratio) : the policy's for the item's class
         repair_cost (currency) : NaN where a number is unknown; 0 stands, and is no estimate
 
     Examples
     --------
-    >>> from scoring.policy import DEFAULT_PAYLOAD
-    >>> items = pd.DataFrame({"effort_low": [2.0], "effort_likely": [5.0], "effort_high": [14.0],
-    ...                       "day_rate": [1600.0], "cash": [400.0], "confidence": [2]})
+    >>> from scoring import DEFAULT_PAYLOAD, ITEM_COLUMNS, make_frame
+    >>> item = {"effort_low": 2, "effort_likely": 5, "effort_high": 14, "day_rate": 1600}
+    >>> items = make_frame(ITEM_COLUMNS, [{**item, "cash": 400.0, "confidence": 2}])
     >>> add_repair_cost(items, Policy.from_payload(DEFAULT_PAYLOAD))["repair_cost"].tolist()
     [11500.0]
     """
-    efforts = [f"effort_{point}" for point in POINTS]
-    check_columns(items, *efforts, "day_rate", "cash", "confidence")
+    columns = [f"{name}_{point}" for name in ("effort", "day_rate") for point in POINTS]
+    check_columns(items, *columns, "cash", "confidence")
     days = pert_mean(*three_points(items, "effort"))
+    rate = pert_mean(*three_points(items, "day_rate"))
     contingency = policy.contingency_by_class()[items["confidence"].to_numpy()]
-    cost = days * items["day_rate"].to_numpy()
+    cost = days * rate
     cost += items["cash"].to_numpy()
     cost *= 1.0 + contingency
-    return items.assign(repair_days=days, contingency=contingency, repair_cost=cost)
+    return items.assign(repair_days=days, day_rate=rate, contingency=contingency, repair_cost=cost)

@@ -125,7 +125,8 @@ def promotes(
     if not len(near):
         return above
     parts = _parts_of(impacts, shares, near, len(items))
-    columns = [*(f"effort_{point}" for point in POINTS), "day_rate", "cash", "confidence"]
+    columns = [f"{name}_{point}" for name in ("effort", "day_rate") for point in POINTS]
+    columns += ["cash", "confidence"]
     repairs = _tuples(items.iloc[near][columns])
     # Portfolios repeat themselves: what has the same numbers is decided once.
     decided: dict[tuple[Any, ...], bool] = {}
@@ -163,9 +164,10 @@ def _parts_of(
 def _exactly_above(
     policy: Policy, repair: tuple[Any, ...], parts: Iterable[tuple[Any, ...]]
 ) -> bool:
-    *effort, day_rate, cash, confidence = repair
+    *points, cash, confidence = repair
+    effort, day_rate = points[:3], points[3:]
     contingency = exact(policy.contingency[CONFIDENCES[confidence] or "none"])
-    cost = (exact_mean(*effort) * exact(day_rate) + exact(cash)) * (1 + contingency)
+    cost = (exact_mean(*effort) * exact_mean(*day_rate) + exact(cash)) * (1 + contingency)
     benefit = Fraction(0)
     for kind, effect, guarantee, *points in parts:
         weight = Fraction(1) if kind is None else exact(policy.weights[KINDS[kind]])

@@ -27,6 +27,7 @@ SCORE_COLUMNS = (
     "weighted_benefit",
     "own_benefit",
     "repair_days",
+    "day_rate",
     "repair_cost",
     "roi",
     "money_roi",

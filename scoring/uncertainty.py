@@ -11,7 +11,8 @@ Where the shape is not mild, and for a chance that is open, on which decisions h
 each item run through the same few points, a Sobol net that covers every input evenly. Of each
 item the input that matters most is left to its own distribution at each point, as the ROI is
 (A + B v) / (C + R v) in it. A chance that some quarter of the points puts elsewhere takes four
-times as many; with one uncertain input it is exact.
+times as many, and so does a percentile that half of them put elsewhere; with one uncertain input
+both are exact.
 """
 
 import math
@@ -32,21 +33,25 @@ from .policy import Policy
 from .segments import products, products_of_others, starts_of
 
 LEVELS = (0.05, 0.50, 0.95)
-# What can be uncertain: a factor of an impact, the effort, the loss of a scenario.
-INPUTS = (*FACTORS, "effort", "loss")
-_EFFORT, _LOSS = INPUTS.index("effort"), INPUTS.index("loss")
+# What can be uncertain: a factor of an impact, the effort, the day rate, the loss of a scenario.
+INPUTS = (*FACTORS, "effort", "day_rate", "loss")
+_OF_COST = ("effort", "day_rate")  # the factors of the repair cost
+_LOSS = INPUTS.index("loss")
 _LEANS = 128  # steps of the tables between the most left- and the most right-leaning PERT
 _STEPS = 1024  # steps of the distribution's table between low and high
 _BLOCK = 300_000  # numbers worked on at once: what a processor's cache holds
 _SEED = 20_260_101
 _NET = 32  # inputs that share a net
-# The points: for the percentiles the first of these, for a chance that moves the second as well.
+# The points: of all that no closed form tells, and of what these leave unsure.
 _POINTS = (256, 1024)
 _STEADY = 0.003  # a chance needs no more points where each quarter of them puts it this near
+_DOUBT = 0.002  # nor does a percentile whose level half of the points put this near
 _STRATA = 4  # values of the leading input at each point
-_WINDOW = 0.05  # how far around a percentile ROIs stand for it, in standard errors of a draw
+_WINDOW = 0.1  # how far around a percentile ROIs tell how dense they are, in standard errors
 _LOPSIDED = 0.8  # up to here a shape is mild; see _Parts.difference
 _STEPS_OF_NEWTON = 4
+_MOMENTS = 5
+_NARROW = 0.005  # standard deviations that are a smaller part of the mean
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -74,8 +79,8 @@ def add_uncertainty(
     All NaN where there is no ROI; without uncertain inputs the ROI itself and 0 or 1.
 
     The certainty is within 0.01 of a million random draws, on average within 0.001. Of a million
-    draws 5, 50 and 95 % are below the percentiles to within 0.02, on average to within 0.003: a
-    quarter of a percentile. Tests show both.
+    draws 5, 50 and 95 % are below the percentiles to within 0.01, on average within 0.002. Tests
+    show both.
 
     Examples
     --------
@@ -100,17 +105,20 @@ def add_uncertainty(
     certainty[wild] = np.nan
     made = made.only(np.isnan(certainty[made.items]))
     for points in _POINTS:
-        moves = np.zeros(len(made.items), dtype=bool)
+        unsure = np.zeros(len(made.items), dtype=bool)
         for block in made.blocks(points):
             ratio, rows = made.led(block, points), made.items[block]
             # A quarter of a net is a net, too.
             quarters = ratio.chances(policy.threshold).reshape(len(rows), 4, -1).mean(axis=2)
             chance = quarters.mean(axis=1)
-            moves[block] = np.abs(quarters - chance[:, None]).max(axis=1) >= _STEADY
             certainty[rows] = chance
-            if points == _POINTS[0]:
-                percentiles[rows[wild[rows]]] = ratio.only(wild[rows]).percentiles()
-        made = made.only(moves)
+            of_wild = wild[rows]
+            found, doubt = ratio.only(of_wild).percentiles()
+            percentiles[rows[of_wild]] = found
+            wild[rows[of_wild]] = doubt > _DOUBT
+            unsure[block] = np.abs(quarters - chance[:, None]).max(axis=1) >= _STEADY
+            unsure[block] |= wild[rows]
+        made = made.only(unsure)
     return scores.assign(
         roi_p5=percentiles[:, 0],
         roi_p50=percentiles[:, 1],
@@ -143,7 +151,7 @@ def information_values(
     -------
     One row per uncertain input that could turn the decision, the most valuable of each item
     first: item_id, input (code into INPUTS), row (position in `impacts`, for a `loss` in
-    `shares`, -1 for the effort), value (currency, of the first year).
+    `shares`, -1 for effort and day rate), value (currency, of the first year).
 
     Examples
     --------
@@ -158,21 +166,22 @@ def information_values(
     (['effort'], [263.37])
     """
     made = _Inputs.of(items, scores, impacts, policy, shares)
+    count = len(made.items)
     hurdle = policy.threshold * scores["repair_cost"].to_numpy()[made.items]
     difference = scores["weighted_benefit"].to_numpy()[made.items] - hurdle
-    item = np.concatenate([made.item, np.arange(len(made.items))])
+    item = np.concatenate([made.item, np.arange(count), np.arange(count)])
     value = _worth(
-        np.concatenate([made.slope, -policy.threshold * made.rate]),
+        np.concatenate([made.slope, -policy.threshold * made.cost_slope.ravel()]),
         difference[item],
-        np.concatenate([made.span, made.effort_span]),
-        np.concatenate([made.lean, made.effort_lean]),
+        np.concatenate([made.span, made.cost_span.ravel()]),
+        np.concatenate([made.lean, made.cost_lean.ravel()]),
     )
-    efforts = np.full(len(made.items), -1)
+    of_cost = np.repeat([INPUTS.index(name) for name in _OF_COST], count)
     found = pd.DataFrame(
         {
             "item_id": items["item_id"].to_numpy()[made.items[item]],
-            "input": np.concatenate([made.name, np.full(len(efforts), _EFFORT)]).astype(np.int8),
-            "row": np.concatenate([made.term_row[made.term], efforts]),
+            "input": np.concatenate([made.name, of_cost]).astype(np.int8),
+            "row": np.concatenate([made.term_row[made.term], np.full(len(of_cost), -1)]),
             "value": value,
         }
     )
@@ -206,17 +215,19 @@ class _Inputs:
     """Uncertain inputs of the items that have any, flat and sorted by item and term.
 
     The benefit of an item is `fixed` plus the sum of its terms (impacts, shares of scenarios); a
-    term is `factor` times its inputs; the repair costs `rate` x effort + `extra`.
+    term is `factor` times its inputs; the repair costs `markup` x effort x day rate + `extra`.
     """
 
     items: _Ints  # position of each item in the frame; the arrays of items follow it
     fixed: _Floats
-    rate: _Floats
+    markup: _Floats
     extra: _Floats
-    effort_low: _Floats
-    effort_span: _Floats  # 0 where the effort is certain
-    effort_lean: _Floats
-    effort_place: _Ints
+    # Of the repair cost, a row for each of _OF_COST:
+    cost_low: _Floats
+    cost_span: _Floats  # 0 where it is certain
+    cost_lean: _Floats
+    cost_slope: _Floats  # what one unit more adds to the repair cost
+    cost_place: _Ints
 
     term_item: _Ints  # number of the item in `items`, rising
     term_row: _Ints  # where the term comes from
@@ -228,7 +239,7 @@ class _Inputs:
     span: _Floats
     lean: _Floats  # (likely - low) / (high - low)
     slope: _Floats  # what one unit more adds to the benefit, all others at their means
-    place: _Ints  # 0 for the input that matters most in its item, the effort among them
+    place: _Ints  # 0 for the input that matters most in its item, those of the cost among them
 
     @property
     def item(self) -> _Ints:
@@ -250,9 +261,9 @@ class _Inputs:
             tables.append(_terms(shares, np.ones(len(shares)), ("loss_share",)))
         terms, inputs = _joined(tables)
         has_roi = scores["roi"].notna().to_numpy()
-        low, likely, high = three_points(items, "effort")
+        low, likely, high = np.stack([three_points(items, name) for name in _OF_COST], axis=1)
         span = np.where(high > low, high - low, 0.0)
-        uncertain = span > 0
+        uncertain: NDArray[np.bool_] = np.asarray((span > 0).any(axis=0))
         uncertain[terms["item_row"].to_numpy()[inputs["term"].to_numpy()]] = True
         chosen = np.flatnonzero(uncertain & has_roi)
         number = np.full(len(items) + 1, -1)
@@ -273,25 +284,28 @@ class _Inputs:
         points = [inputs[point].to_numpy() for point in ("low", "likely", "high")]
         slope = factor[order][term] * products_of_others(pert_mean(*points), term)
 
-        low, likely, high, span = low[chosen], likely[chosen], high[chosen], span[chosen]
-        contingency = policy.contingency_by_class()[items["confidence"].to_numpy()[chosen]]
-        rate = items["day_rate"].to_numpy()[chosen] * (1.0 + contingency)
+        low, likely, high, span = (each[:, chosen] for each in (low, likely, high, span))
+        markup = 1.0 + policy.contingency_by_class()[items["confidence"].to_numpy()[chosen]]
+        mean = pert_mean(low, likely, high)
+        cost_slope = markup * mean[::-1]  # of the one, the other
         swing = np.abs(slope) * pert_sd(*points)
-        effort_sd = np.where(span > 0, pert_sd(low, likely, high), 0.0)
-        effort_swing = np.abs(scores["roi"].to_numpy()[chosen]) * rate * effort_sd
+        cost_swing = np.abs(scores["roi"].to_numpy()[chosen]) * cost_slope
+        cost_swing *= np.where(span > 0, pert_sd(low, likely, high), 0.0)
+        count = len(chosen)
         place = _places(
-            np.concatenate([item[order][term], np.arange(len(chosen))]),
-            np.concatenate([swing, effort_swing]),
+            np.concatenate([item[order][term], np.arange(count), np.arange(count)]),
+            np.concatenate([swing, cost_swing.ravel()]),
         )
         return cls(
             items=chosen,
-            fixed=np.bincount(item[still], factor[still], len(chosen)).astype(np.float64),
-            rate=rate,
-            extra=items["cash"].to_numpy()[chosen] * (1.0 + contingency),
-            effort_low=np.where(span > 0, low, pert_mean(low, likely, high)),
-            effort_span=span,
-            effort_lean=np.where(span > 0, (likely - low) / np.where(span > 0, span, 1.0), 0.0),
-            effort_place=place[len(term) :],
+            fixed=np.bincount(item[still], factor[still], count).astype(np.float64),
+            markup=markup,
+            extra=items["cash"].to_numpy()[chosen] * markup,
+            cost_low=np.where(span > 0, low, mean),
+            cost_span=span,
+            cost_lean=np.where(span > 0, (likely - low) / np.where(span > 0, span, 1.0), 0.0),
+            cost_slope=cost_slope,
+            cost_place=place[len(term) :].reshape(len(_OF_COST), count),
             term_item=item[order],
             term_row=terms["row"].to_numpy()[order],
             factor=factor[order],
@@ -309,13 +323,15 @@ class _Inputs:
         starts = starts_of(self.term)
         raw = np.multiply.reduceat(_raw_moments(self.low, self.span, self.lean), starts, axis=1)
         raw *= _powers(self.factor)
-        benefit = np.zeros((4, len(self.items)))
+        benefit = np.zeros((_MOMENTS, len(self.items)))
         for total, part in zip(benefit, cumulants(raw), strict=True):
             total[:] = np.bincount(self.term_item, part, len(self.items))
         benefit[0] += self.fixed
-        raw = _raw_moments(self.effort_low, self.effort_span, self.effort_lean)
-        cost = cumulants(raw * _powers(self.rate))
-        cost[1:, self.effort_span == 0] = 0.0
+        raw = _powers(self.markup)
+        for low, span, lean in zip(self.cost_low, self.cost_span, self.cost_lean, strict=True):
+            raw *= _raw_moments(low, span, lean)
+        cost = cumulants(raw)
+        cost[1:, (self.cost_span == 0).all(axis=0)] = 0.0
         cost[0] += self.extra
         return _Parts(benefit, cost)
 
@@ -326,7 +342,7 @@ class _Inputs:
         term_number = np.cumsum(terms) - 1
         inputs = terms[self.term]
         return _Inputs(
-            **{name: getattr(self, name)[items] for name in _BY_ITEM},
+            **{name: getattr(self, name)[..., items] for name in _BY_ITEM},
             term_item=number[self.term_item[terms]],
             term_row=self.term_row[terms],
             factor=self.factor[terms],
@@ -366,15 +382,22 @@ class _Inputs:
         if len(starts):
             benefit[item[starts]] += np.add.reduceat(terms, starts, axis=0)
 
-        low, span = self.effort_low[block].copy(), self.effort_span[block].copy()
-        lean = self.effort_lean[block].copy()
-        effort = _spread(low, span, lean, self.effort_place[block], points)
-        rate = np.zeros_like(benefit)
-        by_effort = np.ones(len(low), dtype=bool)
-        by_effort[owner] = False
-        effort[by_effort] = 0.0
-        cost = self.rate[block, None] * effort + self.extra[block, None]
-        rate[by_effort] = self.rate[block, None][by_effort]
+        by_cost = np.ones(len(benefit), dtype=bool)
+        by_cost[owner] = False
+        spent = np.repeat(self.markup[block, None], points, axis=1)
+        low, span, lean = (np.empty(len(benefit)) for _ in range(3))
+        for number in range(len(_OF_COST)):
+            its_low, its_span = self.cost_low[number, block], self.cost_span[number, block]
+            its_lean, place = self.cost_lean[number, block], self.cost_place[number, block]
+            leads_this = place == 0
+            still = (its_span == 0) & ~leads_this
+            at = ~still & ~leads_this
+            spent[still] *= its_low[still, None]
+            spent[at] *= _spread(its_low[at], its_span[at], its_lean[at], place[at], points)
+            low[leads_this], span[leads_this] = its_low[leads_this], its_span[leads_this]
+            lean[leads_this] = its_lean[leads_this]
+        rate = np.where(by_cost[:, None], spent, 0.0)
+        cost = np.where(by_cost[:, None], 0.0, spent) + self.extra[block, None]
         for lead, of in ((low, self.low), (span, self.span), (lean, self.lean)):
             lead[owner] = of[mine][leads]
         return _Led(benefit, slope, cost, rate, low, span, lean)
@@ -383,31 +406,36 @@ class _Inputs:
 _BY_ITEM = (
     "items",
     "fixed",
-    "rate",
+    "markup",
     "extra",
-    "effort_low",
-    "effort_span",
-    "effort_lean",
-    "effort_place",
+    "cost_low",
+    "cost_span",
+    "cost_lean",
+    "cost_slope",
+    "cost_place",
 )
 _BY_INPUT = ("name", "low", "span", "lean", "slope", "place")
 
 
 def _powers(value: _Floats) -> _Floats:
-    """Give the powers 1 to 4, one row each."""
+    """Give the powers 1 to 5, one row each."""
     square = value * value
-    return np.array([value, square, value * square, square * square])
+    fourth = square * square
+    return np.array([value, square, value * square, fourth, value * fourth])
 
 
 def _raw_moments(low: _Floats, span: _Floats, lean: _Floats) -> _Floats:
-    """Give E[V], E[V^2], E[V^3] and E[V^4] of each PERT, one row each."""
+    """Give E[V] to E[V^5] of each PERT, one row each."""
     alpha = 1.0 + 4.0 * lean
     first = span * alpha / 6.0
     second = first * span * (alpha + 1.0) / 7.0
     third = second * span * (alpha + 2.0) / 8.0
     fourth = third * span * (alpha + 3.0) / 9.0
+    fifth = fourth * span * (alpha + 4.0) / 10.0
     raw = _powers(low)
     # From the last on, each by the binomials of (low + part)^n.
+    raw[4] += 5.0 * raw[3] * first + 10.0 * raw[2] * second + 10.0 * raw[1] * third
+    raw[4] += 5.0 * low * fourth + fifth
     raw[3] += 4.0 * raw[2] * first + 6.0 * raw[1] * second + 4.0 * low * third + fourth
     raw[2] += 3.0 * raw[1] * first + 3.0 * low * second + third
     raw[1] += 2.0 * low * first + second
@@ -417,13 +445,13 @@ def _raw_moments(low: _Floats, span: _Floats, lean: _Floats) -> _Floats:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Cumulants 1 to 4, one row each, of the benefit and of the repair cost of each item."""
+    """Cumulants 1 to 5, one row each, of the benefit and of the repair cost of each item."""
 
     benefit: _Floats
     cost: _Floats
 
     def difference(self, ratio: _Floats | float) -> tuple[_Floats, ...]:
-        """Give mean, standard deviation, skew and excess of benefit - ratio x repair cost.
+        """Give mean, standard deviation, skew, excess and fifth cumulant of benefit - ratio x cost.
 
         The skew is NaN where the shape is not mild. Two parts that lean to opposite sides may
         add up to no skew at all, and still to no shape that Pearson's curves know.
@@ -435,10 +463,14 @@ class _Parts:
             cube = variance * sd
             leaning = self.benefit[2] / cube, -ratio * square * self.cost[2] / cube
             excess = (self.benefit[3] + square * square * self.cost[3]) / (variance * variance)
+            fifth = self.benefit[4] - ratio * square * square * self.cost[4]
+            fifth /= variance * variance * sd
+        # Of what hardly moves, the fifth power leaves nothing but rounding.
+        fifth = np.where(sd > _NARROW * self.benefit[0], fifth, np.nan)
         skew = leaning[0] + leaning[1]
         lopsided = 2.0 * (np.abs(leaning[0]) + np.abs(leaning[1])) - np.abs(skew)
         skew[~(lopsided <= _LOPSIDED)] = np.nan
-        return self.benefit[0] - ratio * self.cost[0], sd, skew, excess
+        return self.benefit[0] - ratio * self.cost[0], sd, skew, excess, fifth
 
     def percentiles(self, roi: _Floats) -> _Floats:
         """Give the ROI at LEVELS; NaN where the shape is not mild."""
@@ -446,8 +478,8 @@ class _Parts:
         for column, level in zip(found.T, LEVELS, strict=True):
             column[:] = roi
             for _ in range(_STEPS_OF_NEWTON):
-                mean, sd, skew, excess = self.difference(column)
-                z = quantile(level, skew, excess)
+                mean, sd, *shape = self.difference(column)
+                z = quantile(level, *shape)
                 with np.errstate(divide="ignore", invalid="ignore"):
                     step = (mean + z * sd) / (self.cost[0] - z * column * self.cost[1] / sd)
                     column += step
@@ -456,9 +488,9 @@ class _Parts:
 
     def clear_chance(self, threshold: float) -> _Floats:
         """Say where the ROI is above the threshold as good as never or always; else NaN."""
-        mean, sd, skew, excess = self.difference(threshold)
-        never = mean + quantile(0.999, skew, excess) * sd < 0
-        always = mean + quantile(0.001, skew, excess) * sd > 0
+        mean, sd, *shape = self.difference(threshold)
+        never = mean + quantile(0.999, *shape) * sd < 0
+        always = mean + quantile(0.001, *shape) * sd > 0
         return np.where(never, 0.0, np.where(always, 1.0, np.nan))
 
 
@@ -480,8 +512,8 @@ class _Led:
     def only(self, rows: NDArray[np.bool_]) -> "_Led":
         return _Led(*(getattr(self, each.name)[rows] for each in fields(self)))
 
-    def percentiles(self) -> _Floats:
-        """Give the ROI at LEVELS: each point with as many values of the leading input."""
+    def percentiles(self) -> tuple[_Floats, _Floats]:
+        """Give the ROI at LEVELS, and how far the levels are from those of half of the points."""
         points = self.benefit.shape[1]
         table = _lead_table(points)
         row, part = _leaning(self.lean)
@@ -494,15 +526,25 @@ class _Led:
             rois[:, columns] = (self.benefit + self.slope * lead) / (self.cost + self.rate * lead)
         rois.sort(axis=1)
         found = np.empty((len(rois), len(LEVELS)))
+        doubt = np.zeros(len(rois))
         for column, level in zip(found.T, LEVELS, strict=True):
-            # A single one of so few is off by chance; the mean of those around it is less so.
+            # How many of so few are below is off by chance; what is below on average is less so.
             reach = round(_WINDOW * math.sqrt(level * (1.0 - level)) * rois.shape[1])
             at = round(level * rois.shape[1])
-            column[:] = rois[:, at - reach : at + reach].mean(axis=1)
-        return found
+            first, last = rois[:, at - reach], rois[:, at + reach]
+            guess = rois[:, at]
+            above = self.chances(guess[:, None])
+            surplus = 1.0 - above.mean(axis=1) - level
+            half = 1.0 - above[:, : points // 2].mean(axis=1) - level
+            doubt = np.maximum(doubt, np.abs(half - surplus))
+            step = surplus * (last - first) * (rois.shape[1] / (2.0 * reach))
+            column[:] = np.clip(guess - step, rois[:, 0], rois[:, -1])
+        found.sort(axis=1)
+        return found, doubt
 
-    def chances(self, threshold: float) -> _Floats:
-        """Give P(ROI > threshold) at each point, by the leading input's own distribution."""
+    def chances(self, threshold: _Floats | float) -> _Floats:
+        """Give P(ROI > threshold), one for all or one a row, at each point, by the leading input's
+        own distribution."""
         rise = self.slope - threshold * self.rate
         short = threshold * self.cost - self.benefit
         # Where it hardly moves, the turn is far out, and what is left is taken care of below.
@@ -510,7 +552,8 @@ class _Led:
             turn = (short / rise - self.low[:, None]) / self.span[:, None]
         below = _cdf(self.lean, np.nan_to_num(turn, nan=0.0))
         over = np.where(rise > 0, 1.0 - below, below)
-        return np.where(rise == 0, short < 0, over)
+        chances: _Floats = np.where(rise == 0, short < 0, over)
+        return chances
 
 
 def _terms(

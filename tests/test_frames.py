@@ -172,6 +172,30 @@ def test_a_day_rate_is_the_teams_or_the_installations(db):
     assert scored(*(item.pk for item in items))["repair_cost"].tolist() == [1600, 1300, 1300]
 
 
+def test_a_service_may_have_a_day_rate_of_its_own_which_its_team_overrides(db):
+    PriceFactory(kind="day_rate", price=1000)
+    service = ServiceFactory()
+    PriceFactory(kind="day_rate", service=service, price=1500)
+    items = [
+        DebtItemFactory(service=service, team=team, effort=1, impacts=[stated(1)])
+        for team in (None, TeamFactory(day_rate=None), TeamFactory(day_rate=1600))
+    ]
+    assert scored(*(item.pk for item in items))["repair_cost"].tolist() == [1500, 1500, 1600]
+
+
+def test_how_far_a_day_rate_is_known_moves_the_percentiles(db):
+    price = PriceFactory(kind="day_rate", price=1200)
+    item = DebtItemFactory(service=None, team=None, effort=1, impacts=[stated(3600)])
+    sure = scored(item.pk).iloc[0]
+    assert sure["roi_p5"] == sure["roi_p95"] == 3
+    price.low, price.high = 800, 1600
+    price.save()
+    unsure = scored(item.pk).iloc[0]
+    assert unsure["roi"] == sure["roi"]
+    assert unsure["roi_p5"] < 3 < unsure["roi_p95"]
+    assert unsure["price_fingerprint"] != sure["price_fingerprint"]
+
+
 def test_without_any_day_rate_a_repair_costs_nobody_knows_what(db):
     item = DebtItemFactory(team=TeamFactory(day_rate=None), impacts=[stated(1)])
     assert scored(item.pk)["state"].tolist() == ["needs_estimate"]

@@ -119,7 +119,7 @@ class RoiSerializer(serializers.Serializer):
     """One debt. A number is a number, its text or {low, likely, high}; null is unknown."""
 
     effort = Effort(number=Number(high=1e6), help_text="One number means person-days.")
-    day_rate = Number(high=1e9, required=False, allow_null=True, help_text="Money / person-day.")
+    day_rate = Estimate(number=Number(high=1e9), help_text="Money / person-day.")
     cash = Number(high=AMOUNT_LIMIT, required=False, help_text="Money beside the work.")
     contingency = Number(high=5, required=False, help_text="Ratio: 0.15 means 15 % on top.")
     weights = serializers.DictField(

@@ -84,10 +84,10 @@ class InputSerializer(serializers.Serializer):
     """An input of the score."""
 
     input = serializers.ChoiceField(
-        choices=["frequency", "share", "magnitude", "unit_price", "effort", "loss"]
+        choices=["frequency", "share", "magnitude", "unit_price", "effort", "day_rate", "loss"]
     )
     impact = serializers.IntegerField(
-        allow_null=True, help_text="Position in `impacts`; null for effort and losses."
+        allow_null=True, help_text="Position in `impacts`; null for effort, day rate and losses."
     )
     scenario = serializers.IntegerField(allow_null=True, help_text="Whose loss it is a share of.")
     of = serializers.CharField(help_text="The kind of impact, or the scenario's name.")

@@ -196,7 +196,7 @@ class RoiForm(CalculatorForm):
         gettext_lazy("2. Or an estimate: 1 – 2 – 5"),
         points=3,
     )
-    day_rate = Typed(gettext_lazy("A person-day costs"))
+    day_rate = Typed(gettext_lazy("A person-day costs"), points=3)
     cash = Typed(gettext_lazy("Money beside the work"), gettext_lazy("Empty: none"))
     contingency = Typed(
         gettext_lazy("Reserve"), gettext_lazy("15 % or 0.15. Empty: none"), percent=True

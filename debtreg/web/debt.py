@@ -138,6 +138,8 @@ def _input_label(each: dict[str, Any]) -> str:
     """What an input is called, and what it is of: "Latency: requests a year"."""
     if each["input"] == "effort":
         return _("Effort of the repair, in person-days")
+    if each["input"] == "day_rate":
+        return _("What a person-day costs")
     if each["input"] == "loss":
         return _("Its share of “%(name)s” a year") % {"name": each["of"]}
     kind = words.KINDS[each["of"]]

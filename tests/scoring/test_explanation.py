@@ -37,18 +37,18 @@ def scored(item=ITEM, impacts=(LATENCY, TOIL), shares=None):
 def test_at_its_turning_value_each_input_brings_the_roi_to_the_threshold():
     items, scores, detail = scored()
     found = sensitivities(items, scores, detail, POLICY)
-    assert len(found) == 7  # four factors of latency, two of toil, the effort
+    assert len(found) == 8  # four factors of latency, two of toil, effort and day rate
     for row in found.itertuples():
         if math.isnan(row.turning_value):
             continue
         impacts = [dict(LATENCY), dict(TOIL)]
         item = dict(ITEM)
-        if INPUTS[row.input] == "effort":
-            item["effort"] = row.turning_value
+        if row.row < 0:
+            item[INPUTS[row.input]] = row.turning_value
         else:
             impacts[row.row][INPUTS[row.input]] = row.turning_value
         assert scored(item, impacts)[1]["roi"][0] == pytest.approx(3.0)
-    assert found["turning_value"].notna().sum() == 7
+    assert found["turning_value"].notna().sum() == 8
 
 
 def test_elasticities_of_the_benefit_are_its_parts_and_the_largest_comes_first():
@@ -101,6 +101,7 @@ def test_elasticities_and_turning_values_are_those_of_scoring_anew(impacts, effo
 
     def rows(impacts, effort):
         item = {**ITEM, "cash": cash, **cells("effort", effort)}
+        item |= cells("day_rate", [item.pop("day_rate")] * 3)
         del item["effort"]
         return item, [
             {
@@ -120,7 +121,7 @@ def test_elasticities_and_turning_values_are_those_of_scoring_anew(impacts, effo
 
         def roi_with(change, name=name, row=each.row):
             item, changed = rows(impacts, effort)
-            cells_of = item if name == "effort" else changed[row]
+            cells_of = item if row < 0 else changed[row]
             for point in POINTS:
                 cells_of[f"{name}_{point}"] = change(cells_of[f"{name}_{point}"])
             return scored(item, changed)[1]["roi"][0]
@@ -149,3 +150,28 @@ def test_what_is_measured_is_not_guessed():
     assert guessed_shares(scores, detail).tolist() == pytest.approx([10000 / 16000])
     _, scores, detail = scored(impacts=[])
     assert np.isnan(guessed_shares(scores, detail)).all()
+
+
+def test_what_matters_most_is_what_swings_the_roi_most():
+    impact = {**LATENCY, "share_low": 0.02, "share_likely": 0.05, "share_high": 0.08}
+    impact |= {"unit_price_low": 0.001, "unit_price_likely": 0.002, "unit_price_high": 0.004}
+    del impact["share"], impact["unit_price"]
+    items, scores, detail = scored(impacts=[impact])
+    found = sensitivities(items, scores, detail, POLICY)
+    names = [INPUTS[code] for code in found["input"]]
+    assert names[:2] == ["unit_price", "share"]
+    assert found["swing"].is_monotonic_decreasing
+    # All elasticities of a product are 1; a standard deviation of the share is a fifth of it.
+    assert found["elasticity"][1] == 1
+    assert found["swing"][1] == pytest.approx(0.01134 / 0.05, rel=1e-3)
+    assert found["swing"][2:].tolist() == [0] * 4
+
+
+def test_a_price_that_would_have_to_be_negative_turns_nothing():
+    stated = {"kind": KINDS.index("stated"), "unit_price": 90_000.0}
+    items, scores, detail = scored(impacts=[LATENCY, stated])
+    found = sensitivities(items, scores, detail, POLICY)
+    turning = found[found["row"] == 0]["turning_value"]
+    assert turning.isna().all()
+    known = found[(found["row"] == 1) & found["turning_value"].notna()]
+    assert known["turning_value"].tolist() == pytest.approx([3 * scores["repair_cost"][0] - 10_000])
