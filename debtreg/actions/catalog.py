@@ -128,11 +128,11 @@ def remove(*, obj: models.Model, by: User | None) -> None:
     try:
         found.delete()
     except ProtectedError as error:
-        held = list(error.protected_objects)
-        name = "verbose_name" if len(held) == 1 else "verbose_name_plural"
-        users = sorted({str(getattr(each._meta, name)) for each in held})
+        users_of = list(error.protected_objects)
+        name = "verbose_name" if len(users_of) == 1 else "verbose_name_plural"
+        users = sorted({str(getattr(each._meta, name)) for each in users_of})
         raise StillUsed(
-            f"{key} is still used by {len(held)} {' and '.join(users)}.",
+            f"{key} is still used by {len(users_of)} {' and '.join(users)}.",
             hint="Move these elsewhere first.",
         ) from error
     audit.record(f"{kind}.remove", key, by=by, old=old, kind=kind)

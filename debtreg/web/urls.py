@@ -9,6 +9,7 @@ from debtreg.web import (
     backlog,
     burn,
     calculators,
+    chart,
     debt,
     decisions,
     help,
@@ -41,6 +42,7 @@ register_converter(KeyConverter, "debt")
 
 urlpatterns = [
     path("", ranking.ranking, name="ranking"),
+    path("chart/", chart.chart, name="ranking-chart"),
     path("login/", account.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("preferences/", account.preferences, name="preferences"),

@@ -31,6 +31,7 @@ from tests.web.company import Company
 
 READ_BY_ALL = [
     "/",
+    "/chart/",
     "/debts/{best}/",
     "/debts/{unpriced}/",
     "/debts/{unestimated}/",
