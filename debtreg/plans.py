@@ -98,7 +98,7 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
         columns=list(scoring.PREREQUISITE_COLUMNS),
     ).astype("int64")
     items = _candidates(frame, entries)
-    decided = scoring.promote(items, policy, needs, scenarios)
+    decided = scoring.promote(items, policy, needs, scenarios, _doubts(frame, catalog))
     wanted = _wanted(frame, items, decided, entries, policy)
     placed, notes = _placed(wanted, iterations, needs, scenarios)
     known = placed["pk"] != NONE
@@ -117,6 +117,19 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
         withdrawn=_withdrawn(gone, decided, policy),
         notes=notes,
     )
+
+
+def _doubts(frame: pd.DataFrame, catalog: frames.Catalog) -> scoring.Doubts | None:
+    """What the open members of scenarios rest on; None where no certainty is asked for."""
+    member = frame["item_id"].isin(catalog.coupled.scenarios.members["item_id"])
+    pks = frame.loc[member & (frame["repair_cost"] > 0), "item_id"].tolist()
+    if catalog.policy.min_confidence == 0 or not pks:
+        return None
+    items = frames.read_items(*bulk.among("d.id", pks))
+    impacts = frames.read_impacts(*bulk.among("i.item_id", pks))
+    frames.complete(items, impacts, catalog)
+    scores, detail = frames.score_frames(items, impacts, catalog)
+    return scoring.Doubts(items, scores, detail, catalog.policy)
 
 
 def of_published() -> tuple[pd.DataFrame, Plan]:

@@ -16,6 +16,7 @@ from .budget import (
     serial_availability,
 )
 from .calculator import calculate_roi
+from .certainty import Doubts
 from .clauses import (
     Credits,
     Deduction,
@@ -132,6 +133,7 @@ __all__ = [
     "Credits",
     "CycleTimes",
     "Deduction",
+    "Doubts",
     "Plan",
     "Policy",
     "Scenarios",

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .certainty import Doubts
 from .columns import CANDIDATE_COLUMNS, ROLES, STATES, check_columns
 from .policy import Policy
 from .prerequisites import Prerequisites
@@ -57,6 +58,7 @@ def promote(
     policy: Policy,
     prerequisites: pd.DataFrame | None = None,
     scenarios: Scenarios | None = None,
+    doubts: Doubts | None = None,
 ) -> pd.DataFrame:
     """Decide which items belong into the backlog.
 
@@ -69,6 +71,8 @@ def promote(
     policy : threshold, demote_below, min_confidence
     prerequisites : item_id needs needs_id first; what is not among `items` is done
     scenarios : failure scenarios; an item that is started counts as repaired
+    doubts : what the open members of scenarios rest on. With it, and a policy that asks for
+        certainty, theirs is that of the marginal ROI that decides; without it, as in `items`
 
     Returns
     -------
@@ -128,10 +132,12 @@ def promote(
 
     if scenarios is not None and len(scenarios.members):
         coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted, fallen)
+        coupled.doubts = doubts if policy.min_confidence > 0 else None
         wanted[coupled.positions] = coupled.decide()
         fallen[coupled.positions] = False
         marginal[coupled.positions] = coupled.marginal_roi()
         above[coupled.positions] = coupled.marginal_roi() > _bar(policy)
+        certain[coupled.positions] = coupled.certain
         bundle[coupled.positions], bundle_roi[coupled.positions] = coupled.bundles()
 
     available = wanted | fallen | started
@@ -195,6 +201,8 @@ class _Coupled:
         fallen: _Bools,
     ) -> None:
         self.bar, self.floor = _bar(policy), _floor(policy)
+        self.min_confidence = policy.min_confidence
+        self.doubts: Doubts | None = None
         self.edges = edges
         self.waits = edges.of_items(~items["started"].to_numpy())
         self.loose_waits = self.waits.without_circles()
@@ -208,6 +216,9 @@ class _Coupled:
         self.candidate = pd.Index(self.item_ids).get_indexer(member_ids)
         self.eligible = eligible[self.positions]
         self.certain = certain[self.positions]
+        # With doubts: whether it is certain of what it saves as things are now.
+        self.checked = np.zeros(len(self.positions), dtype=bool)
+        self.group_certain: dict[int, bool] = {}
         self.pinned = items["pinned"].to_numpy()[self.positions]
         self.started = items["started"].to_numpy()[self.positions]
         self.entered = items["entered"].to_numpy()[self.positions] & ~self.started
@@ -237,7 +248,7 @@ class _Coupled:
         known_loss = ~np.isnan(scenarios.loss_per_year)
         self.priced = ~np.isnan(own)
         self.priced[self.candidate[known & known_loss[scenarios.scenario]]] = True
-        self.groups = self._groups()
+        self.groups, self.group_scenario = self._groups()
         at = np.full(len(items), -1)
         at[self.positions] = np.arange(len(self.positions))
         circles = [at[circle] for circle in edges.circles()]
@@ -247,18 +258,19 @@ class _Coupled:
             for scenario in {int(s) for m in group for s in self._scenarios_of(int(m))}:
                 self.groups_of.setdefault(scenario, []).append(number)
 
-    def _groups(self) -> list[_Rows]:
-        """Collect the candidates of each alternative group that has several."""
+    def _groups(self) -> tuple[list[_Rows], list[int]]:
+        """Collect the candidates of each alternative group that has several, and its scenario."""
         members = self.scenarios.members
         rows = np.flatnonzero((members["role"] == _ALTERNATIVE) & ~members["repaired"])
         factor = self.scenarios.factor[rows]
-        groups = []
+        groups, scenarios = [], []
         for part in np.split(rows, np.flatnonzero(np.diff(factor)) + 1):
             candidates = self.candidate[part]
             # A member that nobody can repair keeps the group alive: no bundle helps.
             if len(part) > 1 and (candidates >= 0).all():
                 groups.append(candidates)
-        return groups
+                scenarios.append(int(self.scenarios.scenario[part[0]]))
+        return groups, scenarios
 
     def _scenarios_of(self, candidate: int) -> _Rows:
         return self.scenarios.scenario[self.memberships[candidate]]
@@ -330,6 +342,7 @@ class _Coupled:
         """Promote the item or the group with the highest marginal ROI, if it is above the bar."""
         open_ = self.eligible & ~self.chosen & ~self.held & ~excluded
         roi = self.marginal_roi()
+        self._check(open_ & ~self.entered & (roi > self.bar))
         # An entry that fell off may come back over the lower bar: it was in already.
         over = np.where(self.entered, roi >= self.floor, self.certain & (roi > self.bar))
         roi = np.where(open_ & over, roi, -np.inf)
@@ -344,10 +357,44 @@ class _Coupled:
             if (roi[best] if single else group_roi[group]) == -np.inf:
                 return False
             joining = np.array([best]) if single else self._outside(group)
-            if single or bool((open_ & self.certain)[joining].all()):
+            if single or (bool(open_[joining].all()) and self._is_certain(group, joining)):
                 self._set(joining, chosen=True)
                 return True
             group_roi[group] = -np.inf
+
+    def _check(self, candidates: _Bools) -> None:
+        """Say of these whether it is certain enough what they return as things are now."""
+        asked = np.flatnonzero(candidates & ~self.checked)
+        if self.doubts is None or not len(asked):
+            return
+        rows = np.concatenate([self.memberships[n] for n in asked])
+        savings = pd.DataFrame(
+            {
+                "item_id": self.item_ids[self.candidate[rows]],
+                "scenario": self.scenarios.scenario[rows],
+                "saving": self.scenarios.effectiveness[rows] * self.slopes[rows],
+            }
+        )
+        found = self.doubts.certainty(savings, self.scenarios)
+        self.certain[asked] = found >= self.min_confidence
+        self.checked[asked] = True
+
+    def _is_certain(self, group: int, joining: _Rows) -> bool:
+        """Whether it is certain enough what these return together, each as much as all of them."""
+        if self.doubts is None:
+            return bool(self.certain[joining].all())
+        if group not in self.group_certain:
+            saving = self.group_roi[group] * self.cost[joining] - self.own[joining]
+            savings = pd.DataFrame(
+                {
+                    "item_id": self.item_ids[joining],
+                    "scenario": self.group_scenario[group],
+                    "saving": saving.clip(min=0.0),
+                }
+            )
+            found = self.doubts.certainty(savings, self.scenarios)
+            self.group_certain[group] = bool((found >= self.min_confidence).all())
+        return self.group_certain[group]
 
     def _outside(self, group: int) -> _Rows:
         members = self.groups[group]
@@ -375,10 +422,12 @@ class _Coupled:
 
     def _refresh_saving(self, candidate: int) -> None:
         rows = self.memberships[candidate]
+        self.checked[candidate] = False
         self.saving[candidate] = self.scenarios.effectiveness[rows] @ self.slopes[rows]
 
     def _refresh_groups(self, numbers: Iterable[int]) -> None:
         for number in numbers:
+            self.group_certain.pop(number, None)
             group = self.groups[number]
             outside = self._outside(number)
             self.group_complete[number] = not len(outside)

@@ -23,6 +23,7 @@ from tests.factories import (
     IterationFactory,
     PriceFactory,
     ScenarioMemberFactory,
+    ScoringPolicyFactory,
     TeamFactory,
     stated,
     toil,
@@ -219,6 +220,27 @@ def test_groups_of_one_name_in_two_scenarios_are_two(db):
             ScenarioMemberFactory(scenario=scenario, role=MemberRole.ALTERNATIVE, group="g")
     members = coupling.read().scenarios.members
     assert members.groupby("scenario")["within"].nunique().tolist() == [1, 1]
+
+
+def test_the_guard_of_certainty_goes_by_what_a_repair_saves_beside_the_others(
+    transactional_db, run
+):
+    ScoringPolicyFactory(min_confidence=0.95)
+    team = TeamFactory(day_rate=Decimal(1600))
+    scenario = FailureScenarioFactory(loss_low=20_000, loss_likely=36_000, loss_high=60_000)
+    first, second = (
+        ScenarioMemberFactory(
+            scenario=scenario,
+            item=DebtItemFactory(effort=effort, team=team, service=None, impacts=[]),
+        ).item
+        for effort in (4.0, 200.0)
+    )
+    run()
+    # By its share of the loss it would not be certain at all.
+    assert Score.objects.get(pk=first.pk).confidence < 0.6
+    assert [entry.item_id for entry in BacklogEntry.objects.all()] == [first.pk]
+    assert run().changed == 0
+    assert second.pk not in BacklogEntry.objects.values_list("item_id", flat=True)
 
 
 # --- Uncertainty ----------------------------------------------------------------------------------

@@ -11,16 +11,23 @@ from hypothesis import strategies as st
 from scoring import (
     CANDIDATE_COLUMNS,
     DEFAULT_PAYLOAD,
+    IMPACT_COLUMNS,
+    ITEM_COLUMNS,
     MEMBER_COLUMNS,
     PREREQUISITE_COLUMNS,
+    PRICE_COLUMNS,
     REASONS,
     ROLES,
     SCENARIO_COLUMNS,
     STATES,
+    Doubts,
     Policy,
     Scenarios,
+    add_uncertainty,
+    attribute,
     make_frame,
     promote,
+    score_in_detail,
 )
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/vectors/scenarios.json").read_text())
@@ -298,6 +305,64 @@ def test_the_certainty_guard_holds_for_members_of_scenarios_and_for_bundles():
     group = scenarios_of((1000.0, [alternative(0), alternative(1)]))
     assert decide(candidates_of(sure, sure), scenarios=group, policy=policy)[0] == [0, 1]
     assert decide(candidates_of(sure, unsure), scenarios=group, policy=policy)[0] == []
+
+
+SURE = Policy.from_payload({**DEFAULT_PAYLOAD, "min_confidence": 0.95})
+UNSURE_LOSS = {"loss_low": 20_000.0, "loss_likely": 36_000.0, "loss_high": 60_000.0}
+
+
+def decide_with_doubts(members, *costs, policy=SURE, impacts=(), **flags):
+    """Decide on a scenario of an uncertain loss, by what its members save beside each other."""
+    rows = [
+        {"item_id": n, "effort": cost / 1000, "day_rate": 1000.0} for n, cost in enumerate(costs)
+    ]
+    scenarios = Scenarios.of(
+        make_frame(SCENARIO_COLUMNS, [{"scenario_id": 0, "trigger_rate": 1.0, **UNSURE_LOSS}]),
+        make_frame(
+            MEMBER_COLUMNS,
+            [{"scenario_id": 0, **each, "role": ROLES.index(each["role"])} for each in members],
+        ),
+    )
+    items = make_frame(ITEM_COLUMNS, rows)
+    scores, detail = score_in_detail(
+        items,
+        make_frame(IMPACT_COLUMNS, impacts),
+        make_frame(PRICE_COLUMNS, []),
+        policy,
+        attribute(scenarios),
+    )
+    given = add_uncertainty(items, scores, detail, policy, attribute(scenarios))
+    candidates = candidates_of(*({"item_id": row["item_id"]} for row in rows))
+    for name in ("state", "roi", "promotes", "own_benefit", "repair_cost", "certainty"):
+        candidates[name] = given[name]
+    candidates = candidates.assign(**flags)
+    doubts = Doubts(items, scores, detail, policy)
+    found = promote(candidates, policy, None, scenarios, doubts)
+    return [REASONS[code] for code in found["reason"]]
+
+
+def test_the_guard_asks_how_certain_the_marginal_roi_is_not_that_of_the_shapley_share():
+    # Even the lowest loss is 3.1 times the first repair; half of it, its share, is not.
+    assert decide_with_doubts([gate(0), gate(1)], 6_400.0, 320_000.0) == ["above", "below"]
+    # 0.5 of the highest loss is still left once the first is promoted: certainly not enough.
+    halves = [gate(0, effectiveness=0.5), gate(1)]
+    assert decide_with_doubts(halves, 2_900.0, 6_000.0) == ["above", "uncertain"]
+    assert decide_with_doubts(halves, 320_000.0, 6_000.0) == ["below", "above"]
+
+
+def test_the_guard_counts_what_a_member_costs_by_itself():
+    own = [{"item_id": 1, "kind": 7, "unit_price": 14_000.0}]
+    halves = [gate(n, effectiveness=0.5) for n in (0, 1)]
+    # 14,000 for certain, and at least 5,000 of the loss: 3.2 times 6,000.
+    assert decide_with_doubts(halves, 2_400.0, 6_000.0, impacts=own) == ["above", "above"]
+
+
+def test_the_guard_takes_a_bundle_as_one():
+    group = [alternative(0), alternative(1)]
+    assert decide_with_doubts(group, 2_000.0, 4_000.0) == ["bundle", "bundle"]
+    assert decide_with_doubts(group, 4_000.0, 7_000.0)[0] not in ("bundle", "above")
+    unguarded = Policy.from_payload(DEFAULT_PAYLOAD)
+    assert decide_with_doubts(group, 4_000.0, 7_000.0, policy=unguarded) == ["bundle", "bundle"]
 
 
 def test_of_two_entries_that_fell_the_lower_one_goes_and_the_other_is_worth_it_again():
