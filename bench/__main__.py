@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bench import (
+    budgets,
     bulk_post,
     database,
     imports,
@@ -31,6 +32,7 @@ TABLES = {
     "scenarios": scenarios,
     "planning": planning,
     "uncertainty": uncertainty,
+    "budgets": budgets,
 }
 SIZES = [10_000, 100_000, 1_000_000]
 

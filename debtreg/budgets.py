@@ -198,6 +198,7 @@ def add_up(spans: Mapping[int, Mapping[str, Span]]) -> dict[tuple[int, str], Sum
         }
 
 
+_WITHIN = "r.slo_id = w.slo_id AND r.at >= w.lo AND r.at < w.hi"
 _SPAN = {"slo_id": "bigint", "part": "text", "lo": "timestamptz", "hi": "timestamptz"}
 
 
@@ -242,10 +243,7 @@ def _hours(spans: str) -> str:
 
 def _ready_made(table: str, spans: str) -> str:
     names = ", ".join(f"r.{name}" for name in readings.SUMS)
-    return (
-        f"SELECT w.slo_id, w.part, {names} FROM {spans} JOIN {table} r"
-        " ON r.slo_id = w.slo_id AND r.at >= w.lo AND r.at < w.hi"
-    )
+    return f"SELECT w.slo_id, w.part, {names} FROM {spans}" + readings.looked_up(table, _WITHIN)
 
 
 def _raw(spans: str) -> str:
@@ -253,8 +251,7 @@ def _raw(spans: str) -> str:
     begins = f"{slice_of} * s.slice_seconds >= {readings.slice_of('w.lo', '1')}"
     slices = (
         f"SELECT w.slo_id, w.part, s.slice_target, {readings.in_slice('NOT r.is_excluded')}"
-        f" FROM {spans} JOIN {readings.READINGS} r"
-        " ON r.slo_id = w.slo_id AND r.at >= w.lo AND r.at < w.hi"
+        f" FROM {spans}{readings.looked_up(readings.READINGS, _WITHIN)}"
         f" JOIN {readings.SLOS} s ON s.id = w.slo_id"
         f" WHERE {readings.plus('r.at', 'r.seconds')} <= w.hi"
         f" AND (s.slice_seconds IS NULL OR {begins})"

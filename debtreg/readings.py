@@ -94,10 +94,13 @@ def overlaps(batch: Batch) -> dict[int, tuple[datetime, int]]:
     with connection.cursor() as cursor:
         # Readings are an hour long at most, so an hour before is enough to look at.
         cursor.execute(
-            f"SELECT v.place, r.at, r.seconds FROM {values} JOIN {READINGS} r"
-            f" ON r.slo_id = v.slo_id AND r.at > {plus('v.at', '-3600')}"
-            f" AND r.at < {plus('v.at', 'v.seconds')}"
-            f" WHERE r.seconds <> v.seconds AND {reaches}",
+            f"SELECT v.place, r.at, r.seconds FROM {values}"
+            + looked_up(
+                READINGS,
+                f"r.slo_id = v.slo_id AND r.at > {plus('v.at', '-3600')}"
+                f" AND r.at < {plus('v.at', 'v.seconds')}",
+            )
+            + f" WHERE r.seconds <> v.seconds AND {reaches}",
             params,
         )
         return {place: (aware(at), seconds) for place, at, seconds in cursor.fetchall()}
@@ -140,8 +143,8 @@ def _known(batch: Batch) -> dict[int, tuple[int, int, int]]:
     values, params = _values(batch)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT v.place, r.seconds, r.good, r.total FROM {values} JOIN {READINGS} r"
-            " ON r.slo_id = v.slo_id AND r.at = v.at",
+            f"SELECT v.place, r.seconds, r.good, r.total FROM {values}"
+            + looked_up(READINGS, "r.slo_id = v.slo_id AND r.at = v.at"),
             params,
         )
         return {place: (seconds, good, total) for place, seconds, good, total in cursor.fetchall()}
@@ -153,7 +156,7 @@ def _of(spans: Iterable[tuple[int, datetime]], table: str, seconds: int) -> tupl
     columns = {"slo_id": "bigint", "at": "timestamptz"}
     found, params = table_of("h", columns, *zip(*chosen, strict=True))
     within = f"r.slo_id = h.slo_id AND r.at >= h.at AND r.at < {plus('h.at', str(seconds))}"
-    return f"{found} JOIN {table} r ON {within}", "TRUE", params
+    return found + looked_up(table, within), "TRUE", params
 
 
 # --- Counting anew --------------------------------------------------------------------------------
@@ -284,6 +287,17 @@ def _at_least(good: int, total: int, target: float) -> bool:
 
 
 # --- SQL of two dialects --------------------------------------------------------------------------
+
+
+def looked_up(table: str, condition: str) -> str:
+    """SQL: a join with the rows `r` of a large table, each time by its key.
+
+    PostgreSQL does not know how narrow the ranges are, and would sooner read all of the table once.
+    """
+    if bulk.is_postgres():
+        # OFFSET keeps the subquery from being dissolved into the join.
+        return f" CROSS JOIN LATERAL (SELECT * FROM {table} r WHERE {condition} OFFSET 0) r"
+    return f" JOIN {table} r ON {condition}"
 
 
 def plus(at: str, seconds: str) -> str:
