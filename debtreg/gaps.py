@@ -97,7 +97,7 @@ def unread(context: Context) -> Iterator[Gap]:
                     guarantee,
                     FindingKind.UNPARSED,
                     f":{each.version}:{part}",
-                    f"The {PARTS[part]} “{words}” cannot be read: {problem}",
+                    f"The {PARTS[part]} “{words}”: {problem}",
                     "Say on the contract's page how it is to be read.",
                 )
 
@@ -160,8 +160,8 @@ def feasibility(context: Context) -> Iterator[Gap]:
                 guarantee,
                 FindingKind.INFEASIBLE,
                 "",
-                f"{promise} is promised, but what it cannot do without promises together at most"
-                f" {ceiling} %: {factors}{more}.",
+                f"{promise} is promised, but the services that it cannot do without promise"
+                f" together at most {ceiling} %: {factors}{more}.",
                 "Promise less, get better promises, or make a dependency soft or redundant.",
             )
         elif found.without:

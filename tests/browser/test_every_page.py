@@ -15,7 +15,7 @@ from tests.factories import (
     what_was_worked_out,
 )
 from tests.web.company import Company
-from tests.web.test_pages import a_scenario, an_outcome
+from tests.web.test_pages import a_promise, a_scenario, an_outcome
 
 SAMPLE = {"row": 2, "title": "退款查询全表扫描", "state": "imported", "currency": "CNY"}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -34,6 +34,7 @@ def paths(company: Company) -> dict[str, str]:
     stored = _import(ImportStep.COMMIT, JobState.DONE)
     scenario = a_scenario(company)
     outcome = an_outcome(company)
+    promise = a_promise(company)
     OutcomeFactory(item__service=company.service, realised_benefit=9_000, actual_cost=3_000)
     return {
         "ranking": "/",
@@ -63,6 +64,15 @@ def paths(company: Company) -> dict[str, str]:
         "services": "/services/",
         "service": "/services/payment-service/",
         "edit a service": "/services/payment-service/edit/",
+        "contracts": "/contracts/",
+        "contract": f"/contracts/{promise.contract_id}/",
+        "new contract": "/contracts/new/",
+        "edit a contract": f"/contracts/{promise.contract_id}/edit/",
+        "new guarantee": f"/contracts/{promise.contract_id}/guarantees/new/",
+        "edit a guarantee": f"/guarantees/{promise.pk}/edit/",
+        "amend a guarantee": f"/guarantees/{promise.pk}/amend/",
+        "import of a registry": "/contracts/import/",
+        "gaps": "/gaps/",
         "scenarios": "/scenarios/",
         "scenario": f"/scenarios/{scenario.pk}/",
         "edit a scenario": f"/scenarios/{scenario.pk}/edit/",

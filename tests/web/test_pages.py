@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -10,8 +10,10 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from debtreg.actions import contracts
 from debtreg.models import (
     FailureScenario,
+    Guarantee,
     JobState,
     LedgerImport,
     LedgerSource,
@@ -21,10 +23,12 @@ from debtreg.models import (
 )
 from tests.factories import (
     FailureScenarioFactory,
+    GuaranteeFactory,
     OutcomeFactory,
     OutcomeReadingFactory,
     ScenarioMemberFactory,
     ScoringRunFactory,
+    TermsFactory,
     what_was_worked_out,
 )
 from tests.web.company import Company
@@ -48,6 +52,9 @@ READ_BY_ALL = [
     "/services/",
     "/services/payment-service/",
     "/burn/",
+    "/contracts/",
+    "/contracts/{contract}/",
+    "/gaps/",
     "/scenarios/",
     "/scenarios/{scenario}/",
     "/prices/",
@@ -75,6 +82,12 @@ FORMS = {
     "/services/new/": {Role.SRE},
     "/services/payment-service/edit/": {Role.SRE},
     "/prices/new/": {Role.SRE},
+    "/contracts/new/": {Role.SRE},
+    "/contracts/import/": {Role.SRE},
+    "/contracts/{contract}/edit/": {Role.SRE},
+    "/contracts/{contract}/guarantees/new/": {Role.SRE},
+    "/guarantees/{guarantee}/edit/": {Role.SRE},
+    "/guarantees/{guarantee}/amend/": {Role.SRE},
     "/scenarios/new/": {Role.SRE},
     "/scenarios/{scenario}/edit/": {Role.SRE},
     "/policies/new/": set(),
@@ -89,6 +102,38 @@ def a_scenario(company: Company) -> FailureScenario:
     ScenarioMemberFactory(scenario=scenario, role="alternative", group="either")
     ScenarioMemberFactory(scenario=scenario, role="amplifier", probability=0.05)
     return scenario
+
+
+def a_promise(company: Company) -> Guarantee:
+    """Missed once, amended, threatened by a debt; no edge, and partly unread."""
+    promise = GuaranteeFactory(
+        target_text="≥99.9%",
+        metric="availability",
+        window_text="calendar month",
+        penalty_clause="below 99.9%: credit 10%",
+        scope_text="auth-service → payment-service",
+        consumer=company.other_service,
+        provider=company.service,
+    )
+    TermsFactory(
+        guarantee=promise,
+        effective_from=date(2026, 1, 1),
+        target_text="≥99.95%",
+        penalty_clause="as agreed",
+        confirmed=False,
+    )
+    for measured, days in (("99.5%", (date(2025, 6, 1), date(2025, 6, 30))), (None, None)):
+        first, last = days or (date(2026, 6, 1), date(2026, 6, 30))
+        contracts.record_period(
+            guarantee_id=promise.pk,
+            starts_on=first,
+            ends_on=last,
+            measured=measured,
+            requests=5000,
+            by=None,
+        )
+    company.middling.impacts.update(guarantee=promise)
+    return promise
 
 
 def an_outcome(company: Company) -> Outcome:
@@ -111,7 +156,10 @@ def an_outcome(company: Company) -> Outcome:
 def places(company: Company) -> dict[str, object]:
     """What stands in the paths above."""
     outcome = an_outcome(company)
+    promise = a_promise(company)
     return {
+        "contract": promise.contract_id,
+        "guarantee": promise.pk,
         "best": company.best.key,
         "unpriced": company.unpriced.key,
         "unestimated": company.unestimated.key,
