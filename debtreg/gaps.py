@@ -10,8 +10,19 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from django.db.models import Prefetch
+
 from debtreg import terms as bridge
-from debtreg.models import FindingKind, Guarantee, PenaltyEntry, Terms, terms_on
+from debtreg.models import (
+    FindingKind,
+    Guarantee,
+    PenaltyEntry,
+    Slo,
+    SloState,
+    StateWindow,
+    Terms,
+    terms_on,
+)
 from debtreg.numbers import plain
 
 PARTS = {"target": "target", "penalty": "penalty clause", "window": "period"}
@@ -47,6 +58,12 @@ class Context:
         """Of contracts that are not over, with_terms."""
         rows = Guarantee.objects.with_terms()
         return [row for row in rows if not row.contract.ends_on or row.contract.ends_on >= self.on]
+
+    @cached_property
+    def slos(self) -> list[Slo]:
+        states = SloState.objects.filter(window__in=[StateWindow.DAYS_1, StateWindow.PERIOD])
+        rows = Slo.objects.select_related("service", "guarantee").defer("document")
+        return list(rows.prefetch_related(Prefetch("states", states)))
 
     @cached_property
     def in_force(self) -> list[Terms]:
@@ -189,6 +206,55 @@ def unknown_deductions(context: Context) -> Iterator[Gap]:
         )
 
 
+def unmeasurable(context: Context) -> Iterator[Gap]:
+    """SLOs whose queries are refused, or whose histogram has no boundary at their threshold."""
+    for slo in context.slos:
+        if slo.fetch_error:
+            yield _of_slo(slo, FindingKind.UNMEASURABLE, ":query", slo.fetch_error, "")
+        elif slo.is_measurable is False:
+            low, high = (plain(each) for each in (slo.bucket_low_ms, slo.bucket_high_ms))
+            where = f"between {low or 0} and {high} ms" if high else f"above {low} ms, the last"
+            yield _of_slo(
+                slo,
+                FindingKind.UNMEASURABLE,
+                ":buckets",
+                f"{plain(slo.threshold_ms)} ms lies {where} of the histogram's boundaries: how"
+                " many requests are good is not known exactly.",
+                f"Give the histogram a boundary at {plain(slo.threshold_ms)} ms, or take a"
+                " threshold that is one.",
+            )
+
+
+def no_data(context: Context) -> Iterator[Gap]:
+    """SLOs of which nothing was read in the last day, or never."""
+    for slo in context.slos:
+        found = {state.window: state.total for state in slo.states.all()}
+        if found.get(StateWindow.DAYS_1, 0) is None:
+            ever = found.get(StateWindow.PERIOD) is not None
+            since = "for a day" if ever else "in its whole period"
+            yield _of_slo(
+                slo,
+                FindingKind.NO_DATA,
+                "",
+                f"Nothing was read {since}: nobody knows whether it is kept.",
+                "Look at its queries and its connection, or send its readings.",
+            )
+
+
+def _of_slo(slo: Slo, kind: FindingKind, key: str, text: str, hint: str) -> Gap:
+    return Gap(
+        kind=kind,
+        key=f"{kind}:slo:{slo.pk}{key}",
+        subject=f"SLO {slo.name}",
+        text=text,
+        hint=hint,
+        guarantee_id=slo.guarantee_id,
+        contract_id=slo.guarantee.contract_id if slo.guarantee else None,
+        slo_id=slo.pk,
+        team_id=slo.service.team_id,
+    )
+
+
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
@@ -200,4 +266,6 @@ SOURCES: list[Callable[[Context], Iterable[Gap]]] = [
     edges,
     feasibility,
     unknown_deductions,
+    unmeasurable,
+    no_data,
 ]

@@ -343,10 +343,3 @@ def around(
     low = max((bound for bound in bounds if bound <= threshold_ms), default=None)
     high = min((bound for bound in bounds if bound >= threshold_ms), default=None)
     return low, high
-
-
-def is_measurable(slo: Slo) -> bool | None:
-    """Whether the histogram has a boundary at the threshold; None where that is not known."""
-    if slo.buckets_at is None or slo.threshold_ms is None:
-        return None
-    return slo.bucket_low_ms == slo.bucket_high_ms == slo.threshold_ms

@@ -213,6 +213,13 @@ class Slo(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_measurable(self) -> bool | None:
+        """Whether the histogram has a boundary at the threshold; None where nobody knows."""
+        if self.buckets_at is None or self.threshold_ms is None:
+            return None
+        return self.bucket_low_ms == self.bucket_high_ms == self.threshold_ms
+
     def clean(self) -> None:
         if self.name in RESERVED_NAMES:
             raise ValidationError({"name": f"“{self.name}” is the address of a page of its own."})

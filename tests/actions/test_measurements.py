@@ -415,12 +415,12 @@ def test_a_threshold_is_measurable_if_the_histogram_has_a_boundary_there(
     slo = slo_of(
         main, kind="latency", threshold_ms=300, buckets_query=f"sum by (le) (rate({metric}[5m]))"
     )
-    assert measurements.is_measurable(slo) is None
+    assert slo.is_measurable is None
     fetch(main)
 
     slo.refresh_from_db()
     assert (slo.bucket_low_ms, slo.bucket_high_ms) == around
-    assert measurements.is_measurable(slo) is measurable
+    assert slo.is_measurable is measurable
 
 
 @pytest.mark.parametrize("bounds", [[], ["+Inf"], ["wide"]])
@@ -432,7 +432,7 @@ def test_without_boundaries_nobody_knows_what_can_be_measured(server, bounds):
 
     slo.refresh_from_db()
     assert "The query for buckets: " in slo.fetch_error
-    assert measurements.is_measurable(slo) is None
+    assert slo.is_measurable is None
 
 
 # --- A real server --------------------------------------------------------------------------------
@@ -636,7 +636,7 @@ def _measured(real, shop):
             assert 350_000 < state.total < 600_000
         slo.refresh_from_db()
         assert (slo.bucket_low_ms, slo.bucket_high_ms) == (250, 500)
-        assert measurements.is_measurable(slo) is False
+        assert slo.is_measurable is False
         several.refresh_from_db()
         assert "yields 2 series, which differ by code" in several.fetch_error
 
