@@ -136,7 +136,9 @@ def test_an_entry_moves_to_another_iteration_and_back_to_those_that_wait(
     owner: Client, company: Company
 ) -> None:
     later = IterationFactory(team=company.payments, name="Sprint 25")
-    assert "is in Sprint 25" in move(owner, company.entry, later.pk)
+    page = move(owner, company.entry, later.pk)
+    assert "is in Sprint 25" in page
+    assert f"Placed by {company.people[Role.PRODUCT_OWNER].display_name}" in page
     assert "waits for an iteration" in move(owner, company.entry, "")
     company.entry.refresh_from_db()
     assert (company.entry.state, company.entry.iteration) == (EntryState.UNSCHEDULED, None)
