@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,6 +20,8 @@ from django.views.decorators.http import require_safe
 
 from debtreg import budgets, burn_down
 from debtreg.models import Service, SliKind, Slo, SloState, StateWindow, Team
+from debtreg.numbers import plain
+from debtreg.web import exports
 from debtreg.web.requests import PageRequest
 
 # Where a colour begins: nothing burns, within the budget, then the thresholds of the alerts.
@@ -198,3 +200,37 @@ def _as_of(groups: Iterable[Group]) -> datetime | None:
         (row.period.ends_at for group in groups for row in group.rows if row.period),
         default=None,
     )
+
+
+# --- For spreadsheets -----------------------------------------------------------------------------
+
+HEADERS = (
+    *("service", "team", "slo", "kind", "method", "window", "from", "to", "burn_rate"),
+    *("error_ratio", "events", "part_of_budget", "seconds_left", "alert_threshold", "alert"),
+    "budget_left",
+)
+
+
+@login_required
+@require_safe
+def export(request: PageRequest) -> StreamingHttpResponse:
+    """Every window of every SLO as CSV, as the heatmap is filtered. Ratios; no data is empty."""
+    chosen = FilterForm(request.GET, Team.objects.all()).cleaned_data
+    groups = read(team=chosen.get("team", ""), kind=chosen.get("kind", ""))
+    cells = (cell for group in groups for row in group.rows for cell in row.cells)
+    return exports.as_csv("burn-rates", HEADERS, map(_as_row, cells))
+
+
+def _as_row(cell: Cell) -> list[Any]:
+    slo, state = cell.slo, cell.state
+    named = [slo.service.slug, slo.service.team.slug, slo.name, slo.kind, slo.method, cell.window]
+    if state is None:
+        return named
+    return [
+        *named,
+        *(state.starts_at.isoformat(), state.ends_at.isoformat()),
+        *map(plain, (state.burn_rate, state.error_ratio, cell.events, cell.eaten)),
+        *map(plain, (state.seconds_left, state.threshold)),
+        {True: "fires", False: "quiet", None: ""}[state.is_firing],
+        plain(state.remaining),
+    ]

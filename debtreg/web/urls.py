@@ -93,6 +93,7 @@ urlpatterns = [
     path("services/<slug:slug>/", services.detail, name="service-detail"),
     path("services/<slug:slug>/edit/", services.edit, name="service-edit"),
     path("burn/", burn.index, name="burn"),
+    path("burn/export/", burn.export, name="burn-export"),
     path("slos/<slug:name>/", slos.detail, name="slo-detail"),
     path("contracts/", contracts.index, name="contract-list"),
     path("contracts/new/", contracts.new, name="contract-new"),

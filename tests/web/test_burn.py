@@ -1,5 +1,7 @@
 """The heatmap of burn rates."""
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -130,6 +132,20 @@ def test_a_filter_that_is_not_known_filters_nothing(
     owner: Client, checkout: Slo, query: str
 ) -> None:
     assert rows_of(owner.get(f"/burn/{query}"))[0].startswith("checkout")
+
+
+def test_the_heatmap_comes_as_csv_with_nothing_where_nothing_is_known(
+    owner: Client, checkout: Slo
+) -> None:
+    response = owner.get("/burn/export/")
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    by_window = {row["window"]: row for row in rows}
+    assert by_window["1d"]["burn_rate"] == "15"
+    assert by_window["1d"]["part_of_budget"] == "0.5"
+    assert by_window["period"]["budget_left"] == "0.5"
+    assert not by_window["5m"]["burn_rate"]
+    assert response["Content-Disposition"].startswith('attachment; filename="burn-rates-')
 
 
 # --- The page of an SLO ---------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from debtreg.models import (
     Role,
     Terms,
 )
-from debtreg.web.gaps import harmless
 from tests.factories import DebtItemFactory, GuaranteeFactory, TermsFactory, toil
 
 CLAUSE = "每低于目标10ms,扣减SLO预算5%"
@@ -284,12 +283,3 @@ def test_gaps_are_exported_as_they_are_filtered(as_role, promise):
     assert header[:5] == ["since", "age_days", "kind", "owner", "subject"]
     assert row[4].startswith("'=HYPERLINK(1): p99")
     assert Finding.objects.open().count() == 2
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM", "\t=1", "\r=1", "  =1"])
-def test_no_cell_is_a_formula(text):
-    assert harmless(text) == f"'{text}"
-
-
-def test_a_plain_cell_stays_as_it_is():
-    assert [harmless(text) for text in ("", "5 % of 30d", "a=b")] == ["", "5 % of 30d", "a=b"]
