@@ -1,4 +1,4 @@
-from django.db import migrations
+from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -19,6 +19,12 @@ class Migration(migrations.Migration):
         migrations.RemoveField(
             model_name='guarantee',
             name='penalty_clause',
+        ),
+        # So that it can come back to rows that are there.
+        migrations.AlterField(
+            model_name='guarantee',
+            name='target_text',
+            field=models.CharField(default='', max_length=80),
         ),
         migrations.RemoveField(
             model_name='guarantee',
