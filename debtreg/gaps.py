@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from django.db.models import Prefetch
+from django.db.models import Count, Prefetch, Sum
 
 from debtreg import terms as bridge
 from debtreg.models import (
+    DebtImpact,
+    DebtStatus,
     FindingKind,
     Guarantee,
     PenaltyEntry,
@@ -241,6 +243,25 @@ def no_data(context: Context) -> Iterator[Gap]:
             )
 
 
+def overcounted(context: Context) -> Iterator[Gap]:
+    """SLOs whose bad events open debts share out to more than all of them, kind by kind."""
+    measured = DebtImpact.objects.exclude(item__status=DebtStatus.DONE).filter(
+        slo__isnull=False, share_low=None, share_likely=None, share_high=None
+    )
+    sums = measured.order_by().values("slo", "kind").annotate(part=Sum("slo_part"), n=Count("pk"))
+    by_key = {slo.pk: slo for slo in context.slos}
+    # Parts such as 0.1 and 0.2 do not add up to the last digit.
+    for row in sums.filter(part__gt=1 + 1e-9).order_by("slo", "kind"):
+        yield _of_slo(
+            by_key[row["slo"]],
+            FindingKind.OVERCOUNTED,
+            f":{row['kind']}",
+            f"{row['n']} debts are said to cause {plain(round(100 * row['part'], 1))} % of its bad"
+            f" events together ({row['kind']}), so their costs count some of these twice.",
+            "Say in each debt which part of the bad events it causes; 100 % is all of them.",
+        )
+
+
 def _of_slo(slo: Slo, kind: FindingKind, key: str, text: str, hint: str) -> Gap:
     return Gap(
         kind=kind,
@@ -268,4 +289,5 @@ SOURCES: list[Callable[[Context], Iterable[Gap]]] = [
     unknown_deductions,
     unmeasurable,
     no_data,
+    overcounted,
 ]

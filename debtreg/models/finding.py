@@ -20,6 +20,7 @@ class FindingKind(models.TextChoices):
     UNKNOWN_DEDUCTION = "unknown_deduction", "Penalty not known"
     UNMEASURABLE = "unmeasurable", "Cannot be measured"
     NO_DATA = "no_data", "No data"
+    OVERCOUNTED = "overcounted", "Counted more than once"
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):

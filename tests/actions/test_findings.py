@@ -8,8 +8,15 @@ import time_machine
 
 from debtreg import gaps
 from debtreg.actions import catalog, contracts, findings
-from debtreg.models import Dependency, Finding, Role
-from tests.factories import GuaranteeFactory, ServiceFactory, TermsFactory, UserFactory
+from debtreg.models import DebtImpact, DebtItem, DebtStatus, Dependency, Finding, Role
+from tests.factories import (
+    DebtItemFactory,
+    GuaranteeFactory,
+    ServiceFactory,
+    SloFactory,
+    TermsFactory,
+    UserFactory,
+)
 
 TODAY = datetime(2026, 7, 15, 12, tzinfo=UTC)
 
@@ -170,7 +177,28 @@ def test_looking_takes_as_many_queries_for_30_guarantees_as_for_3(
         for _ in range(count):
             GuaranteeFactory(confirmed=False, provider=ServiceFactory(), scope_text="a → b")
         Finding.objects.all().delete()
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(15):
             findings.refresh()
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(11):
             findings.refresh()
+
+
+def test_debts_that_claim_more_than_all_bad_events_of_an_slo_are_a_gap(db):
+    slo = SloFactory(name="checkout")
+    for part in (0.7, 0.4):
+        DebtItemFactory(impacts=[{"kind": "errors", "slo": slo, "slo_part": part}])
+    done = DebtItemFactory(impacts=[{"kind": "errors", "slo": slo}])
+    DebtItem.objects.filter(pk=done.pk).update(status=DebtStatus.DONE)
+    (gap,) = found("overcounted")
+    assert gap.text.startswith("2 debts are said to cause 110 % of its bad events together")
+    assert gap.subject == "SLO checkout"
+    DebtImpact.objects.filter(slo_part=0.4).update(slo_part=0.3)
+    assert not found("overcounted")
+
+
+def test_who_says_the_share_himself_counts_nothing_twice(db):
+    slo = SloFactory()
+    said = {f"share_{point}": 0.1 for point in ("low", "likely", "high")}
+    for _ in range(2):
+        DebtItemFactory(impacts=[{"kind": "errors", "slo": slo, **said}])
+    assert not found("overcounted")
