@@ -316,7 +316,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         name: f"debtreg.models.{name}"
         for name in (
             *("Criticality", "DebtStatus", "EntryState", "Grade", "ImpactKind", "IterationState"),
-            *("JobState", "OutcomeState", "Priority", "ReadingGrade", "ScoreState"),
+            *("JobState", "OutcomeState", "Priority", "ReadingGrade", "ScoreState", "SourceFormat"),
         )
     },
     "POSTPROCESSING_HOOKS": [

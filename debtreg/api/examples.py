@@ -249,3 +249,15 @@ MAINTENANCE = {
     "ends_at": "2026-11-28T03:00:00+08:00",
     "reason": "Move to the new database",
 }
+SLO_FILE = {
+    "text": """apiVersion: openslo/v1
+kind: SLO
+metadata: {name: payment-gateway-availability}
+spec:
+  service: payment-gateway
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 30d, isRolling: true}]
+  objectives: [{target: 0.9995}]
+""",
+    "dry_run": True,
+}

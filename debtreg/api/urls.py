@@ -25,6 +25,7 @@ from debtreg.api.runs import RunViewSet
 from debtreg.api.scenarios import ScenarioViewSet
 from debtreg.api.scores import HistoryViewSet
 from debtreg.api.services import ServiceViewSet
+from debtreg.api.slo_files import SloExportView, SloImportView
 from debtreg.api.slos import MaintenanceViewSet, SloViewSet
 from debtreg.api.teams import TeamViewSet
 
@@ -74,6 +75,8 @@ v1: list[URLPattern | URLResolver] = [
     ),
     path("outcomes/readings/", ReadingsView.as_view(), name="api-outcomes-readings-bulk"),
     path("outcomes/summary/", SummaryView.as_view(), name="api-outcomes-summary"),
+    path("slos/import/", SloImportView.as_view(), name="api-slos-import"),
+    path("slos/export/", SloExportView.as_view(), name="api-slos-export"),
     path("readings/import/", ReadingImportView.as_view(), name="api-readings-import"),
     *router.urls,
 ]

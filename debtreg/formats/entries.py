@@ -36,6 +36,10 @@ class Finding:
     message: str
     hint: str = ""
 
+    @property
+    def place(self) -> tuple[int, int, str]:
+        return self.document, self.line, self.field
+
 
 @dataclass
 class Item:
@@ -129,8 +133,11 @@ class Contents:
     findings: list[Finding] = field(default_factory=list)
 
     def tidy(self) -> None:
-        """Findings in the order of the file, each of them once."""
-        once = dict.fromkeys(self.findings)
+        """Findings in the order of the file, each of them once, and only the worst of a field."""
+        refused = {each.place for each in self.findings if each.level == "error"}
+        once = dict.fromkeys(
+            each for each in self.findings if each.level == "error" or each.place not in refused
+        )
         self.findings[:] = sorted(once, key=lambda each: (each.document, each.line, each.field))
 
 

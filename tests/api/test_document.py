@@ -55,7 +55,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
         *("readings", "readings/import"),
         *("outcomes", "outcomes/{id}", "outcomes/{id}/readings", "outcomes/summary"),
-        *("slos", "slos/{name}", "maintenances", "maintenances/{id}"),
+        *("slos", "slos/{name}", "slos/import", "slos/export", "maintenances", "maintenances/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
         *("policies", "policies/{version}", "policies/{version}/diff"),
         *("policies/{version}/activate", "policies/rollback", "policies/{version}/what-if"),
@@ -160,6 +160,7 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("debts/{key}/veto/", examples.DECISION),
         ("policies/", examples.POLICY),
         ("slos/", examples.SLO),
+        ("slos/import/", examples.SLO_FILE),
         ("maintenances/", examples.MAINTENANCE),
     ],
 )

@@ -7,9 +7,11 @@ import pytest
 from django.utils import timezone
 
 from debtreg import budgets, readings
+from debtreg.formats import documents
 from debtreg.models import AuditEntry, Connection, Maintenance, Slo
 from tests.api.conftest import is_error
 from tests.factories import GuaranteeFactory, MaintenanceFactory, ServiceFactory, SloFactory
+from tests.formats.samples import an_slo
 
 GOOD = 'sum(increase(http_requests_total{code!~"5.."}[{{.window}}]))'
 TOTAL = "sum(increase(http_requests_total[{{.window}}]))"
@@ -259,3 +261,65 @@ def test_maintenance_is_for_sres(client_of, checkout):
 
     assert is_error(client_of("product_owner").post("/api/v1/maintenances/", body), 403)
     assert not Maintenance.objects.exists()
+
+
+def test_a_file_is_looked_at_and_then_stored(api, checkout):
+    text = documents.dump(an_slo(), an_slo({"target": 1}, name="full")).replace("web", "checkout")
+
+    seen = api.post("/api/v1/slos/import/", {"text": text})
+
+    assert seen.status_code == 200
+    body = seen.json()
+    assert (body["format"], body["stored"], body["created"], body["errors"]) == (
+        "openslo",
+        False,
+        1,
+        1,
+    )
+    assert body["rows"][0] == {
+        "kind": "SLO",
+        "name": "checkout-availability",
+        "outcome": "created",
+        "text": "checkout, 99.9 %",
+    }
+    (finding,) = body["findings"]
+    assert (finding["level"], finding["document"], finding["field"]) == (
+        "error",
+        2,
+        "spec.objectives[0].target",
+    )
+    assert not Slo.objects.exists()
+    assert api.post("/api/v1/slos/import/", {"text": text, "dry_run": False}).json()["stored"]
+    assert api.post("/api/v1/slos/import/", {"text": text}).json()["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"text": "a: ["}, "not YAML, line 2"),
+        ({"text": "a: 1"}, "can't be told"),
+        ({}, "either text or file"),
+        ({"text": "a: 1", "format": "word"}, "format"),
+        ({"text": "a: 1", "format": "sloth", "team": "nobody"}, "no team 'nobody'"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_refused(api, body, text):
+    answer = api.post("/api/v1/slos/import/", body)
+
+    assert answer.status_code == 400
+    assert text in str(answer.json())
+
+
+def test_slos_go_out_as_files(api, client_of, slo):
+    answer = client_of("director").get("/api/v1/slos/export/?format=openslo")
+
+    assert answer["Content-Type"] == "application/yaml; charset=utf-8"
+    assert "kind: SLO" in answer.content.decode()
+    assert is_error(api.get("/api/v1/slos/export/?format=word"), 400, "format")
+    assert api.get("/api/v1/slos/export/?format=sloth").status_code == 200
+    text = answer.content.decode()
+    assert api.post("/api/v1/slos/import/", {"text": text}).json()["errors"] == 0
+
+
+def test_files_come_in_by_sres(client_of, checkout):
+    assert is_error(client_of("member").post("/api/v1/slos/import/", {"text": "a: 1"}), 403)

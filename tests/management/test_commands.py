@@ -1,5 +1,6 @@
 """What the commands print, and how they end: 0 done, 1 something to look at, 2 could not run."""
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service
-from tests.factories import DebtItemFactory, SloFactory, UserFactory
+from debtreg.formats import documents
+from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service, Slo
+from tests.factories import DebtItemFactory, ServiceFactory, SloFactory, UserFactory
+from tests.formats.samples import an_slo
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "ledger"
 CATALOG = Path(__file__).resolve().parents[2] / "demo" / "services.yaml"
@@ -265,3 +268,35 @@ def test_import_readings_names_a_file_that_is_not_there_or_is_none(db, tmp_path)
     file = tmp_path / "readings.csv"
     file.write_text("a,b\n")
     assert "a column 'a'" in refused("import_readings", str(file))
+
+
+def test_import_slos_takes_what_it_can_and_names_the_rest_by_file_and_line(db, tmp_path, capsys):
+    ServiceFactory(slug="web")
+    file = tmp_path / "slos.yaml"
+    file.write_text(documents.dump(an_slo(), an_slo({"target": 1}, name="full")))
+
+    with pytest.raises(SystemExit) as seen:
+        call_command("import_slos", file, "--dry-run")
+    assert seen.value.code == 1
+    assert "Stored: nothing." in capsys.readouterr().out
+    assert not Slo.objects.exists()
+
+    with pytest.raises(SystemExit):
+        call_command("import_slos", file)
+    said = capsys.readouterr().out
+    assert re.search(r"slos\.yaml:\d+: error: SLO full: spec\.objectives\[0\]\.target: 100 %", said)
+    assert "1 new, 0 changed, 0 unchanged, 1 not taken." in said
+
+    file.write_text(documents.dump(an_slo()))
+    call_command("import_slos", file, "--format", "openslo")
+    assert "0 new, 0 changed, 1 unchanged, 0 not taken." in capsys.readouterr().out
+
+
+def test_import_slos_refuses_what_it_can_not_read(db, tmp_path):
+    file = tmp_path / "slos.yaml"
+    file.write_text("a: [")
+
+    assert "not YAML" in refused("import_slos", file)
+    assert "No such file" in refused("import_slos", tmp_path / "none.yaml")
+    file.write_text("a: 1")
+    assert "can't be told" in refused("import_slos", file)
