@@ -22,6 +22,7 @@ from debtreg.actions import (
     imports,
     outcomes,
     scores,
+    slo_imports,
 )
 from debtreg.errors import Conflict
 from debtreg.formats import documents
@@ -74,6 +75,8 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     _iterations(company)
     _people(company)
     _contracts(company)
+    say("What its services are to keep ...")
+    slo_imports.store(text=(FOLDER / "slos.yaml").read_bytes(), by=None)
     say("The ledger of 217 debts ...")
     _ledger(company["source"])
     say("What the important ones do ...")

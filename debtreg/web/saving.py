@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -24,8 +25,12 @@ def edit_page(
     title: str,
     back: str,
     removable: bool = False,
+    save: Callable[..., Any] | None = None,
+    remove: Callable[..., Any] | None = None,
 ) -> HttpResponse:
     """Show the form; save or remove its row and go `back`. The caller has checked the right.
+
+    save, remove : what does it, by default the catalog's actions
 
     What was typed stays where the action refuses it. Where scores hang on the row, the scoring
     run that the action asked for is sent on its way.
@@ -35,11 +40,11 @@ def edit_page(
         try:
             if removable and "remove" in request.POST:
                 name = str(obj)
-                catalog.remove(obj=obj, by=request.user)
+                remove(obj) if remove else catalog.remove(obj=obj, by=request.user)
                 messages.success(request, _("%(name)s is removed.") % {"name": name})
                 return _leave(back)
             if form.is_valid():
-                catalog.save(obj=obj, by=request.user)
+                save(obj) if save else catalog.save(obj=obj, by=request.user)
                 messages.success(request, _("%(name)s is saved.") % {"name": obj})
                 return _leave(back)
         except NotAllowed:

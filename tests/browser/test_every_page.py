@@ -6,11 +6,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from debtreg import budgets
 from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource, WhatIf
 from tests.factories import (
+    MaintenanceFactory,
     OutcomeFactory,
     ScoringPolicyFactory,
     ScoringRunFactory,
+    SloFactory,
     tamper,
     what_was_worked_out,
 )
@@ -33,6 +36,13 @@ def paths(company: Company) -> dict[str, str]:
     refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
     stored = _import(ImportStep.COMMIT, JobState.DONE)
     scenario = a_scenario(company)
+    slo = SloFactory(
+        name="payments-answer",
+        title="支付请求有应答",
+        service=company.service,
+        total_query="sum(increase(http_requests_total{job='payments',code!~'5..'}[{{.window}}]))",
+    )
+    budgets.refresh([slo.pk])
     outcome = an_outcome(company)
     promise = a_promise(company)
     OutcomeFactory(item__service=company.service, realised_benefit=9_000, actual_cost=3_000)
@@ -77,6 +87,13 @@ def paths(company: Company) -> dict[str, str]:
         "scenario": f"/scenarios/{scenario.pk}/",
         "edit a scenario": f"/scenarios/{scenario.pk}/edit/",
         "new scenario": "/scenarios/new/",
+        "SLOs": "/slos/",
+        "SLO": f"/slos/{slo.name}/",
+        "edit an SLO": f"/slos/{slo.name}/edit/",
+        "new SLO": "/slos/new/",
+        "import SLOs": "/slos/import/",
+        "maintenance windows": "/maintenances/",
+        "maintenance window": f"/maintenances/{MaintenanceFactory().pk}/",
         "prices": "/prices/",
         "new price": "/prices/new/",
         "policies": "/policies/",
