@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from django.db.models import Q
+from django.utils import timezone
 
 import scoring
 from debtreg import frames, measured, sensitivity
@@ -17,8 +20,13 @@ from debtreg.models import (
     ImpactKind,
     MemberRole,
     OutcomeReading,
+    Price,
 )
-from debtreg.numbers import money, plain
+from debtreg.numbers import money, plain, rounded, rounded_ratio
+
+_GUESSED = (Grade.ESTIMATED, Grade.DEFAULT)
+# A sum of which so much is known to two digits is not known to three.
+_ROUGH_PART = 0.1
 
 # What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
 UNITS: dict[str, dict[str, str]] = {
@@ -57,26 +65,76 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     frames.complete(items, impacts, catalog)
     scores, detail = frames.score_frames(items, impacts, catalog)
     score, item = scores.iloc[0], items.iloc[0]
-    parts = [_impact(row) for row in detail.to_dict("records")]
+    decides, decided = catalog, scores
+    if catalog.coupled.shares["item_id"].isin(items["item_id"]).any():
+        # What is promoted goes by what is left to gain once all that is promoted is done.
+        decides = replace(catalog, coupled=catalog.coupled.once_planned())
+        decided, _ = frames.score_frames(items, impacts, decides)
+    prices = _prices(detail, int(item["service_id"]))
+    parts = [_impact(row, prices) for row in detail.to_dict("records")]
     _name_readings(parts, detail)
-    rests_on = sensitivity.describe(items, scores, detail, catalog)
+    rests_on = sensitivity.describe(items, decided, detail, decides)
     scenarios = _scenarios(int(item["item_id"]), catalog)
     _name_inputs(rests_on, parts, scenarios)
+    costs = [(abs(float(part["cost_per_year"] or 0)), part["rough"]) for part in parts + scenarios]
+    rough = sum(cost for cost, is_rough in costs if is_rough) > _ROUGH_PART * sum(
+        cost for cost, _ in costs
+    )
     return {
         "state": scoring.STATES[int(score["state"])],
         **{name: _cents(score[name]) for name in _SCORE_MONEY},
         **{name: plain(_significant(score[name])) for name in _SCORE_RATIOS},
-        "promotes": bool(score["promotes"]),
+        "promotes": bool(decided["promotes"].iloc[0]),
+        "marginal_roi": plain(_significant(decided["roi"].iloc[0])),
+        "rough": rough,
         "threshold": plain(catalog.policy.threshold),
         "policy_version": catalog.policy.version,
         "too_large": bool(frames.too_large(items, scores)[0]),
         "double_counted": bool(score["double_counted"]),
         "impacts": parts,
         "scenarios": scenarios,
+        "uncertainty": sensitivity.uncertainty(items, scores, detail, catalog),
+        "decision": sensitivity.uncertainty(items, decided, detail, decides),
+        "guessed_share": _guessed_share(items, detail, parts, scenarios, catalog),
         **rests_on,
         "repair": _repair(item, score, catalog),
-        "roi_formula": _roi_formula(score),
+        "roi_formula": _roi_formula(score, rough),
     }
+
+
+def _prices(detail: pd.DataFrame, service: int) -> dict[tuple[str, str], Price]:
+    """The prices of the book that went in, by kind and by whose they are."""
+    sources = {scoring.SOURCES.index(name) for name in ("service", "installation")}
+    rows = detail[detail["unit_price_source"].isin(sources)]
+    if rows.empty:
+        return {}
+    kinds = {scoring.KINDS[int(kind)] for kind in rows["kind"]}
+    book = Price.objects.filter(Q(service=None) | Q(service=service), kind__in=kinds)
+    return {
+        (price.kind, "installation" if price.service_id is None else "service"): price
+        for price in book
+    }
+
+
+def _worse(*grades: str) -> str:
+    """The worst of them: a product is no better known than the least known of its factors."""
+    return max(grades, key=Grade.values.index)
+
+
+def _guessed_share(
+    items: pd.DataFrame,
+    detail: pd.DataFrame,
+    parts: list[dict[str, Any]],
+    scenarios: list[dict[str, Any]],
+    catalog: frames.Catalog,
+) -> str | None:
+    grades = {each["scenario"]: Grade.values.index(each["grade"]) for each in scenarios}
+    shares = catalog.coupled.shares
+    shares = shares[shares["item_id"].isin(items["item_id"])]
+    shares = shares.assign(grade=[grades[pk] for pk in shares["scenario_id"].tolist()])
+    worst = [Grade.values.index(part["worst_grade"]) for part in parts]
+    found = scoring.guessed_shares(items, detail.assign(grade=worst), shares)
+    return plain(_significant(found[0], 4))
 
 
 def of_reading(reading: OutcomeReading) -> str:
@@ -112,15 +170,15 @@ def _significant(value: Any, digits: int = 12) -> float | None:
 
 def _shown(value: Any, digits: int = 6) -> str:
     """A number inside a formula: six significant digits, thousands apart."""
-    number = _significant(value, digits)
+    number = _number(value)
     if number is None:
         return "?"
-    text = plain(number) or "?"
+    text = plain(rounded(number, digits)) or "?"
     whole, point, rest = text.partition(".")
     return f"{int(whole):,}{point}{rest}" if whole not in ("-0", "") else text
 
 
-def _impact(row: dict[Any, Any]) -> dict[str, Any]:
+def _impact(row: dict[Any, Any], prices: dict[tuple[str, str], Price]) -> dict[str, Any]:
     kind = scoring.KINDS[int(row["kind"])]
     units = units_of(kind)
     factors = {}
@@ -136,11 +194,18 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
             "unit": units[name],
             "source": _source(source, row[name]),
         }
+    grade = worst = scoring.GRADES[int(row["grade"])]
+    price = prices.get((kind, str(factors.get("unit_price", {}).get("source"))))
+    if price is not None:
+        worst = _worse(grade, price.grade)
+        factors["unit_price"] |= {"grade": price.grade, "said": price.source}
+    rough = _is_rough(worst, [(factor["low"], factor["high"]) for factor in factors.values()])
     missing = [name for name, factor in factors.items() if factor["mean"] is None]
     priced = _number(row["cost"]) is not None
     product = " × ".join(f"{_shown(row[name])} {units[name]}" for name in factors)
     if priced:
-        formula = f"{product} {_result(row, factors)} a year"
+        about = f"≈ {_shown(row['cost'], 2)}" if rough else f"= {_shown(row['cost'])}"
+        formula = f"{product} {about} a year"
     elif row["foreign"]:
         formula = f"{product}: in another currency, which is not converted"
     else:
@@ -156,7 +221,9 @@ def _impact(row: dict[Any, Any]) -> dict[str, Any]:
         "weight": plain(_number(row["weight"])),
         "benefit": _cents(row["benefit"]),
         "weighted_benefit": _cents(row["weighted_benefit"]),
-        "grade": scoring.GRADES[int(row["grade"])],
+        "grade": grade,
+        "worst_grade": worst,
+        "rough": rough,
         "formula": formula,
     }
 
@@ -179,13 +246,10 @@ def _name_readings(parts: list[dict[str, Any]], detail: pd.DataFrame) -> None:
         }
 
 
-def _result(row: dict[Any, Any], factors: dict[str, Any]) -> str:
-    """Two digits where guesses deserve no more."""
-    guessed = scoring.GRADES[int(row["grade"])] in (Grade.ESTIMATED, Grade.DEFAULT)
-    wide = any(factor["low"] != factor["high"] for factor in factors.values())
-    if guessed and wide:
-        return f"≈ {_shown(row['cost'], 2)}"
-    return f"= {_shown(row['cost'])}"
+def _is_rough(grade: str, ranges: list[tuple[Any, Any]]) -> bool:
+    """Whether it deserves two digits and no more: a default, or a guess that names a range."""
+    wide = any(low != high for low, high in ranges)
+    return grade == Grade.DEFAULT or (grade in _GUESSED and wide)
 
 
 def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
@@ -194,11 +258,7 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
     mine = coupled.shares[coupled.shares["item_id"] == item_id]
     if mine.empty:
         return []
-    names = dict(
-        FailureScenario.objects.filter(pk__in=mine["scenario_id"].tolist()).values_list(
-            "pk", "name"
-        )
-    )
+    named = FailureScenario.objects.in_bulk(mine["scenario_id"].tolist())
     losses = dict(
         zip(
             coupled.scenarios.scenario_ids.tolist(),
@@ -210,27 +270,35 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
     return [
         {
             "scenario": row["scenario_id"],
-            "name": names.get(row["scenario_id"], ""),
+            "name": scenario.name,
+            "grade": scenario.grade,
+            "source": scenario.source,
+            "stated_on": timezone.localdate(scenario.updated_at),
+            "rough": rough,
             "role": MemberRole.values[int(row["role"])],
             "open_members": int(members[row["scenario_id"]]),
             "loss_per_year": _cents(losses[row["scenario_id"]]),
             "cost_per_year": _cents(share),
             "effectiveness": plain(_number(row["effectiveness"])),
             "benefit": _cents(share * row["effectiveness"]),
-            "formula": _share_formula(share, losses[row["scenario_id"]]),
+            "formula": _share_formula(share, losses[row["scenario_id"]], rough),
         }
         for row in mine.to_dict("records")
+        for scenario in [named[row["scenario_id"]]]
+        for rough in [_is_rough(scenario.grade, [(scenario.loss_low, scenario.loss_high)])]
         for share in [
             float(scoring.pert_mean(*(row[f"loss_share_{point}"] for point in scoring.POINTS)))
         ]
     ]
 
 
-def _share_formula(share: float, loss: float) -> str:
+def _share_formula(share: float, loss: float, rough: bool) -> str:
     if np.isnan(loss):
         return "not priced: how often it happens or what it loses is not known"
     part = share / loss if loss else 0.0
-    return f"{_shown(100 * part, 3)} % of {_shown(loss)} a year (Shapley) = {_shown(share)} a year"
+    about = f"≈ {_shown(share, 2)}" if rough else f"= {_shown(share)}"
+    whole = _shown(loss, 2 if rough else 6)
+    return f"{_shown(100 * part, 3)} % of {whole} a year (Shapley) {about} a year"
 
 
 def _name_inputs(
@@ -283,10 +351,9 @@ def _repair(item: Any, score: Any, catalog: frames.Catalog) -> dict[str, Any]:
     }
 
 
-def _roi_formula(score: Any) -> str:
+def _roi_formula(score: Any, rough: bool) -> str:
     if _number(score["roi"]) is None:
         return ""
-    return (
-        f"{_shown(score['weighted_benefit'])} a year / {_shown(score['repair_cost'])}"
-        f" = {_shown(score['roi'])}"
-    )
+    benefit = _shown(score["weighted_benefit"], 2 if rough else 6)
+    about = f"≈ {plain(rounded_ratio(score['roi']))}" if rough else f"= {_shown(score['roi'])}"
+    return f"{benefit} a year / {_shown(score['repair_cost'])} {about}"

@@ -15,36 +15,45 @@ from debtreg.numbers import money, plain
 MOST = 3
 
 
+def uncertainty(
+    items: pd.DataFrame, scores: pd.DataFrame, detail: pd.DataFrame, catalog: frames.Catalog
+) -> dict[str, Any]:
+    """How sure one item's ROI is. Numbers are plain texts; unknown is None."""
+    shares = catalog.coupled.shares
+    sure = scoring.add_uncertainty(items, scores, detail, catalog.policy, shares).iloc[0]
+    return {
+        **{name: plain(_digits(sure[name], 4)) for name in ("roi_p5", "roi_p50", "roi_p95")},
+        "confidence": plain(_digits(sure["certainty"], 4)),
+    }
+
+
 def describe(
     items: pd.DataFrame, scores: pd.DataFrame, detail: pd.DataFrame, catalog: frames.Catalog
 ) -> dict[str, Any]:
-    """What one item's score rests on. Numbers are plain texts; unknown is None.
+    """What the decision about one item rests on. Numbers are plain texts; unknown is None.
 
     items, scores, detail : one item as frames.score_frames takes and gives it
+    catalog : what it was scored with; by Coupled.once_planned the ROI is the one that decides
 
     Each input is {input, impact, scenario, ...}: `impact` is its position among the item's
-    impacts, `scenario` the id of the scenario whose loss it is; both None for the effort.
+    impacts, `scenario` the id of the scenario whose loss it is; both None for effort and day
+    rate.
     """
     shares = catalog.coupled.shares
     shares = shares[shares["item_id"].isin(items["item_id"])].reset_index(drop=True)
     given = (items, scores, detail, catalog.policy, shares)
-    sure = scoring.add_uncertainty(*given).iloc[0]
     matter = scoring.sensitivities(*given)
     worth = scoring.information_values(*given)
     above = bool(scores["promotes"].iloc[0])
     turning = matter[matter["turning_value"].notna()]
     nearest = (turning["turning_value"] / turning["value"] - 1).abs()
     return {
-        "uncertainty": {
-            **{name: plain(_digits(sure[name], 4)) for name in ("roi_p5", "roi_p50", "roi_p95")},
-            "confidence": plain(_digits(sure["certainty"], 4)),
-        },
-        "guessed_share": plain(_digits(scoring.guessed_shares(scores, detail)[0], 4)),
         "inputs": [
             {
                 **_which(row, shares),
                 "value": plain(_digits(row["value"], 6)),
                 "elasticity": plain(_digits(row["elasticity"], 4)),
+                "swing": plain(_digits(row["swing"], 4)),
             }
             for row in matter.head(MOST).to_dict("records")
         ],
@@ -57,7 +66,7 @@ def describe(
                 **_which(row, shares),
                 "value": plain(_digits(row["value"], 6)),
                 "turning_value": plain(_digits(row["turning_value"], 6)),
-                # More of the effort lowers the ROI, more of anything else raises it.
+                # More of effort or day rate lowers the ROI, more of anything else raises it.
                 "when": "below" if (row["elasticity"] > 0) == above else "above",
             }
             for row in turning.loc[nearest.sort_values(kind="stable").index]

@@ -82,7 +82,13 @@ from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .priority import PRIORITY_REASONS, add_priority, budget_shares, gate_losses
 from .promotion import REASONS, promote
 from .roi import add_roi, promotes, rank, states
-from .scenarios import Scenarios, attribute, marginal_values, removal_values
+from .scenarios import (
+    Scenarios,
+    attribute,
+    attribute_given,
+    marginal_values,
+    removal_values,
+)
 from .scores import SCORE_COLUMNS, score, score_in_detail
 from .terms import price_period, read_terms
 from .uncertainty import INPUTS, add_uncertainty, information_values
@@ -150,6 +156,7 @@ __all__ = [
     "alert_windows",
     "assign",
     "attribute",
+    "attribute_given",
     "bias",
     "budget_shares",
     "burn_rate",

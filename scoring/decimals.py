@@ -130,9 +130,16 @@ def plain(
 
 
 def check_keys(
-    body: object, path: str, allowed: Collection[str], needed: Collection[str] = ()
+    body: object,
+    path: str,
+    allowed: Collection[str],
+    needed: Collection[str] = (),
+    bound: str = "null where it is not known",
 ) -> dict[str, Any]:
-    """Raise ScoringError unless this is an object that has only these fields, and all needed."""
+    """Raise ScoringError unless this is an object that has only these fields, and all needed.
+
+    bound : what a field that is needed may be, for people
+    """
     if not isinstance(body, Mapping):
         raise ScoringError(path or "body", "is no object", bound="a JSON object")
     prefix = f"{path}." if path else ""
@@ -142,7 +149,7 @@ def check_keys(
             raise ScoringError(prefix + str(name)[:80], "is no known field", bound=known)
     for name in needed:
         if name not in body:
-            raise ScoringError(prefix + name, "is missing", bound="null where it is not known")
+            raise ScoringError(prefix + name, "is missing", bound=bound)
     return dict(body)
 
 

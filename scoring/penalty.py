@@ -33,6 +33,7 @@ Numbers = dict[str, Decimal | None]
 Range = dict[str, dict[str, str | None]]
 
 _NEEDED = ("target", "clause")
+_SAID = "what the contract says: a penalty without it is none"
 _FIELDS = (*_NEEDED, "measured", "requests", "objective_percent", "period_days", "fee")
 
 
@@ -70,7 +71,7 @@ def calculate_penalty(body: Mapping[str, Any]) -> dict[str, Any]:
     >>> found["steps"], found["deduct_percent"], found["deducted_minutes"]
     (5, '25', '10.8')
     """
-    given = check_keys(body, "", _FIELDS, needed=_NEEDED)
+    given = check_keys(body, "", _FIELDS, needed=_NEEDED, bound=_SAID)
     target = parse_target(given["target"])
     clause = read_clause(given["clause"])
     check_units(clause, target)
@@ -124,7 +125,7 @@ def check_target(body: Mapping[str, Any]) -> dict[str, Any]:
     >>> check_target({"target": "≤300ms", "measured": "0.35s", "requests": 5000})["breached"]
     True
     """
-    given = check_keys(body, "", _FIELDS, needed=("target",))
+    given = check_keys(body, "", _FIELDS, needed=("target",), bound=_SAID)
     target = parse_target(given["target"])
     measured, findings = _usable(given, target, _requests(given))
     breaches = {target.is_breached(end) for end in measured or ()}

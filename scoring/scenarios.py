@@ -156,13 +156,19 @@ class Scenarios:
         Several points at once, one per column of x, give one column of slopes each.
         """
         column = (slice(None), *[None] * (x.ndim - 1))
+        slope: _Floats = self.loss_per_year[self.scenario][column] * self.parts(x)
+        return slope
+
+    def parts(self, x: _Floats) -> _Floats:
+        """Give the slopes at x for a loss of 1, whatever the loss is, known or not."""
+        column = (slice(None), *[None] * (x.ndim - 1))
         spared = 1.0 - self.chance[column] * x
         starts = starts_of(self.factor)
         alive = 1.0 - products(spared, starts)
         others = products_of_others(alive, self.scenario_of_factor)[self.factor]
         inner = self.chance[column] * products_of_others(spared, self.factor)
-        slope: _Floats = self.loss_per_year[self.scenario][column] * others * inner
-        return slope
+        part: _Floats = others * inner
+        return part
 
 
 def _check_members(scenarios: pd.DataFrame, members: pd.DataFrame) -> None:
@@ -225,14 +231,54 @@ def attribute(scenarios: Scenarios) -> pd.DataFrame:
     for count in np.unique(nodes):
         chosen = nodes[scenarios.scenario] == count
         parts[chosen] = _owen_integrals(scenarios, chosen, open_[chosen], int(count))
-    found = members.loc[open_, ["item_id", "role", "effectiveness"]]
-    share = parts[open_]
+    return _shares(scenarios, parts)
+
+
+def _shares(scenarios: Scenarios, parts: _Floats) -> pd.DataFrame:
+    """Give each open member its part of the three points of the loss; SHARE_COLUMNS and more."""
+    open_ = ~scenarios.members["repaired"].to_numpy()
+    found = scenarios.members.loc[open_, ["item_id", "role", "effectiveness"]]
     losses = scenarios.trigger_rate[:, None] * scenarios.loss_points
-    points = losses[scenarios.scenario[open_]]
+    points = losses[scenarios.scenario[open_]] * parts[open_, None]
     return found.assign(
         scenario_id=scenarios.scenario_ids[scenarios.scenario[open_]],
-        **{f"loss_share_{point}": share * points[:, n] for n, point in enumerate(POINTS)},
+        **{f"loss_share_{point}": points[:, n] for n, point in enumerate(POINTS)},
     ).reset_index(drop=True)
+
+
+def attribute_given(scenarios: Scenarios, planned: Iterable[int]) -> pd.DataFrame:
+    """Give each open member what goes with it once the planned repairs are done.
+
+    Scored with these instead of the Shapley shares, an item has its marginal ROI, by which it is
+    promoted. They add up to nothing.
+
+    Parameters
+    ----------
+    planned : item ids that are going to be repaired
+
+    Returns
+    -------
+    As `attribute`.
+
+    Examples
+    --------
+    Two debts sustain a loss of 90,000 a year together; with one of them repaired half of the way:
+
+    >>> from scoring import MEMBER_COLUMNS, SCENARIO_COLUMNS, make_frame
+    >>> scenarios = make_frame(
+    ...     SCENARIO_COLUMNS, [{"scenario_id": 1, "trigger_rate": 1.0, "loss": 90000.0}])
+    >>> members = make_frame(MEMBER_COLUMNS, [
+    ...     {"scenario_id": 1, "item_id": n, "role": 0, "effectiveness": 0.5} for n in (7, 8)])
+    >>> found = attribute_given(Scenarios.of(scenarios, members), planned=[7])
+    >>> found["loss_share_likely"].tolist()
+    [90000.0, 45000.0]
+    """
+    return _shares(scenarios, scenarios.parts(_once_repaired(scenarios, planned)))
+
+
+def _once_repaired(scenarios: Scenarios, planned: Iterable[int]) -> _Floats:
+    rows = scenarios.members["item_id"].isin(list(planned)).to_numpy()
+    return np.where(rows, 1.0 - scenarios.effectiveness, scenarios.start())
 
 
 def _owen_integrals(
@@ -288,9 +334,7 @@ def marginal_values(scenarios: Scenarios, planned: Iterable[int]) -> pd.DataFram
     [120.0, 15.0]
     """
     members = scenarios.members
-    planned_rows = members["item_id"].isin(list(planned)).to_numpy()
-    x = np.where(planned_rows, 1.0 - scenarios.effectiveness, scenarios.start())
-    removal = scenarios.slopes(x)
+    removal = scenarios.slopes(_once_repaired(scenarios, planned))
     found = members.assign(
         scenario_id=scenarios.scenario_ids[scenarios.scenario],
         removal=removal,

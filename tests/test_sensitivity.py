@@ -4,10 +4,12 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from debtreg.actions import debt, scores
-from debtreg.models import DebtImpact, MemberRole
+from debtreg.models import DebtImpact, FailureScenario, MemberRole
 from tests.factories import (
+    BacklogEntryFactory,
     DebtItemFactory,
     FailureScenarioFactory,
     GuaranteeFactory,
@@ -66,6 +68,73 @@ def test_the_part_that_is_guessed_is_said(db):
     assert scores.explain(pk=item.pk)["guessed_share"] == "0.25"
 
 
+def test_what_is_guessed_counts_the_price_and_the_scenario_by_their_grades(db):
+    PriceFactory(price=200, grade="default", source="a guess")
+    item = DebtItemFactory(effort=1.0, impacts=[toil(100, grade="measured")])
+    found = scores.explain(pk=item.pk)
+    (impact,) = found["impacts"]
+    assert found["guessed_share"] == "1"
+    assert (impact["grade"], impact["worst_grade"]) == ("measured", "default")
+    price = impact["factors"]["unit_price"]
+    assert (price["grade"], price["said"]) == ("default", "a guess")
+    scenario = FailureScenarioFactory(grade="measured", source="the bill of March")
+    ScenarioMemberFactory(scenario=scenario, item=item)
+    found = scores.explain(pk=item.pk)
+    # 20,000 a year at a guessed price beside 100,000 that were measured.
+    assert float(found["guessed_share"]) == pytest.approx(1 / 6, rel=1e-3)
+    (share,) = found["scenarios"]
+    assert (share["grade"], share["source"]) == ("measured", "the bill of March")
+    assert share["stated_on"] == timezone.localdate()
+    FailureScenario.objects.update(grade="default")
+    found = scores.explain(pk=item.pk)
+    assert found["guessed_share"] == "1"
+    assert found["rough"]
+    assert "≈ 100,000 a year" in found["scenarios"][0]["formula"]
+
+
+@pytest.fixture
+def gates(db):
+    """Two gates that both cost 48,000 a year by themselves, one of them promoted."""
+    scenario = FailureScenarioFactory(
+        loss_low=Decimal(20_000), loss_likely=Decimal(48_000), loss_high=Decimal(76_000)
+    )
+    cheap, dear = (
+        ScenarioMemberFactory(
+            scenario=scenario, item__effort=days, item__impacts=[], effectiveness=0.9
+        ).item
+        for days in (4.0, 2.0)
+    )
+    scores.score_items([cheap.pk, dear.pk])
+    return cheap, dear
+
+
+def test_the_decision_about_a_member_goes_by_what_is_left_to_gain(gates):
+    first, second = gates
+    alone = scores.explain(pk=first.pk)
+    # 0.9 of the loss for 6,400, by its share half of that.
+    assert (float(alone["roi"]), float(alone["marginal_roi"])) == (3.375, 6.75)
+    assert alone["promotes"]
+    assert float(alone["decision"]["roi_p50"]) > float(alone["uncertainty"]["roi_p95"])
+    BacklogEntryFactory(item=second, team=second.team)
+    found = scores.explain(pk=first.pk)
+    assert found["roi"] == alone["roi"]
+    assert float(found["marginal_roi"]) == pytest.approx(0.675)
+    assert not found["promotes"]
+    assert found["decision"]["confidence"] == "0"
+    assert float(found["uncertainty"]["confidence"]) > 0.5
+    assert {turn["when"] for turn in found["turns"] if turn["input"] == "effort"} == {"below"}
+    days = next(turn["turning_value"] for turn in found["turns"] if turn["input"] == "effort")
+    assert float(days) == pytest.approx(4 * 0.675 / 3)
+    # Its own promotion does not count against it.
+    assert scores.explain(pk=second.pk)["promotes"]
+
+
+def test_an_item_in_no_scenario_is_decided_by_its_roi(item):
+    found = scores.explain(pk=item.pk)
+    assert found["marginal_roi"] == found["roi"]
+    assert found["decision"] == found["uncertainty"]
+
+
 def test_an_item_that_nobody_has_priced_rests_on_nothing(db):
     found = scores.explain(pk=DebtItemFactory(impacts=[]).pk)
     assert (found["inputs"], found["turns"], found["measure_next"]) == ([], [], [])
@@ -74,7 +143,7 @@ def test_an_item_that_nobody_has_priced_rests_on_nothing(db):
 
 
 def test_an_estimate_with_a_range_shows_two_digits_and_a_measurement_all(db):
-    PriceFactory(price=200)
+    PriceFactory(price=200, grade="measured")
     rough, exact = (
         DebtItemFactory(impacts=[toil(72, frequency_low=61, grade=grade)])
         for grade in ("estimated", "measured")

@@ -245,7 +245,6 @@ def explain(*, pk: int) -> dict[str, Any]:
     for part, (stated_on, note) in zip(story["impacts"], stated, strict=False):
         part |= {"stated_on": stated_on, "note": note}
     found = losses.of(part["scenario"] for part in story["scenarios"])
-    marginal_roi = story["roi"]
     for part in story["scenarios"]:
         mine = found[part["scenario"]].parts[pk]
         part |= {
@@ -253,13 +252,10 @@ def explain(*, pk: int) -> dict[str, Any]:
             "saving": money(mine.saving),
             "marginal_value": money(mine.marginal_value),
         }
-        marginal_roi = plain(mine.marginal_roi)
     score = Score.objects.filter(pk=pk).first()
     return {
         "key": f"DEBT-{pk}",
         **story,
-        # What is left to gain once all that is promoted is done.
-        "marginal_roi": marginal_roi,
         "priority": score.priority if score else "",
         "priority_reason": score.get_priority_reason_display() if score else "",
         "budget_share": plain(score.budget_share) if score else None,

@@ -14,6 +14,10 @@ class FactorSerializer(serializers.Serializer):
     high = PlainField()
     mean = PlainField(help_text="(low + 4 likely + high) / 6: what counts.")
     unit = serializers.CharField()
+    grade = serializers.ChoiceField(
+        choices=Grade.choices, required=False, help_text="Of the price book's price."
+    )
+    said = serializers.CharField(required=False, help_text="Who says what the price book says.")
     source = serializers.ChoiceField(  # type: ignore[assignment]
         choices=["given", "service", "installation", "fixed", "unknown", "measured"],
         help_text="Given with the item, taken from the catalog, fixed by the kind, unknown, or "
@@ -44,6 +48,10 @@ class ImpactPartSerializer(serializers.Serializer):
     benefit = MoneyField(help_text="Money per year.")
     weighted_benefit = MoneyField(help_text="Money per year.")
     grade = serializers.ChoiceField(choices=Grade.choices)
+    worst_grade = serializers.ChoiceField(
+        choices=Grade.choices, help_text="The worse of its own grade and that of its price."
+    )
+    rough = serializers.BooleanField(help_text="Its numbers deserve two digits and no more.")
     stated_on = serializers.DateField(help_text="Since when its numbers are these.")
     measured = MeasuredSerializer(
         allow_null=True, help_text="Null where no SLO has measured any of its factors."
@@ -67,6 +75,10 @@ class SharePartSerializer(serializers.Serializer):
     scenario = serializers.IntegerField(help_text="Its id.")
     name = serializers.CharField()
     role = serializers.ChoiceField(choices=MemberRole.choices)
+    grade = serializers.ChoiceField(choices=Grade.choices, help_text="Of the scenario's numbers.")
+    source = serializers.CharField(help_text="Who says so.")  # type: ignore[assignment]
+    stated_on = serializers.DateField(help_text="Since when the scenario is as it is.")
+    rough = serializers.BooleanField(help_text="Its numbers deserve two digits and no more.")
     open_members = serializers.IntegerField(help_text="Among how many open debts it is divided.")
     loss_per_year = MoneyField(help_text="Money per year, of the whole scenario as things are.")
     cost_per_year = MoneyField(help_text="Money per year: its Shapley share.")
@@ -97,6 +109,10 @@ class InputSerializer(serializers.Serializer):
 class SensitivitySerializer(InputSerializer):
     value = PlainField(help_text="What the formula uses.")
     elasticity = PlainField(help_text="By how many % the ROI changes for 1 % more of it.")
+    swing = PlainField(
+        help_text="By what part of itself the ROI moves where this input alone lies one standard"
+        " deviation off its mean; 0 for a certain one."
+    )
 
 
 class WorthSerializer(InputSerializer):
@@ -105,7 +121,7 @@ class WorthSerializer(InputSerializer):
 
 class TurnSerializer(InputSerializer):
     value = PlainField(help_text="What the formula uses.")
-    turning_value = PlainField(help_text="Where the ROI is the threshold, all else as it is.")
+    turning_value = PlainField(help_text="Where what decides, marginal_roi, is the threshold.")
     when = serializers.ChoiceField(
         choices=["below", "above"], help_text="On which side of it the decision is another one."
     )
@@ -132,7 +148,9 @@ class ExplanationSerializer(serializers.Serializer):
     net_roi = PlainField(help_text="Ratio.")
     payback_days = PlainField(help_text="Days.")
     breaking_point_years = PlainField(help_text="Years.")
-    promotes = serializers.BooleanField(help_text="ROI is above the threshold.")
+    promotes = serializers.BooleanField(
+        help_text="What promotion goes by, marginal_roi, is above the threshold."
+    )
     threshold = PlainField(help_text="Ratio, of the policy.")
     policy_version = serializers.IntegerField()
     too_large = serializers.BooleanField(help_text="So high that a unit must be wrong.")
@@ -143,16 +161,23 @@ class ExplanationSerializer(serializers.Serializer):
     scenarios = SharePartSerializer(many=True)
     marginal_roi = PlainField(
         help_text="Ratio: what its repair returns once all that is promoted is done; the ROI for"
-        " an item in no failure scenario."
+        " an item in no failure scenario. Promotion goes by it."
     )
     priority = Choice(Priority.choices)
     priority_reason = serializers.CharField(help_text="Why it has this priority.")
     budget_share = PlainField(help_text="Of the error budget a year; 0.25 means 25 %.")
-    uncertainty = UncertaintySerializer()
-    guessed_share = PlainField(
-        help_text="0 to 1: how much of the benefit of its impacts is estimated or a default."
+    rough = serializers.BooleanField(
+        help_text="More than a tenth of its cost deserves two digits and no more."
     )
-    inputs = SensitivitySerializer(many=True, help_text="The three that matter most.")
+    uncertainty = UncertaintySerializer(help_text="Of the ROI.")
+    decision = UncertaintySerializer(help_text="Of the marginal ROI, by which it is promoted.")
+    guessed_share = PlainField(
+        help_text="0 to 1: how much of the benefit is estimated or a default, by the worst grade"
+        " of what went into each impact and share."
+    )
+    inputs = SensitivitySerializer(
+        many=True, help_text="The three that matter most: those that swing the ROI most."
+    )
     measure_next = WorthSerializer(many=True, help_text="What it pays most to measure.")
     turns = TurnSerializer(many=True, help_text="What would turn the decision, nearest first.")
     repair = RepairPartSerializer()

@@ -16,7 +16,7 @@ from rest_framework import serializers
 from debtreg.blank import is_blank
 from debtreg.models import POINTS, pk_of, points
 from debtreg.models.debt import KEY_PREFIX
-from debtreg.numbers import money, plain
+from debtreg.numbers import money, plain, rounded
 
 
 class NotANumber(ValueError):
@@ -31,6 +31,13 @@ class PlainField(serializers.Field):
 
     def to_representation(self, value: Any) -> str | None:
         return plain(value)
+
+
+class RatioField(PlainField):
+    """A ratio that only comes back, to twelve digits: what lies below is noise."""
+
+    def to_representation(self, value: Any) -> str | None:
+        return plain(rounded(value, 12))
 
 
 class MoneyField(PlainField):

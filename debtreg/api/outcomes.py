@@ -19,7 +19,7 @@ from debtreg import formulas, realised
 from debtreg.actions import outcomes
 from debtreg.api import examples
 from debtreg.api.base import Endpoint, NounViewSet, StrictSerializer
-from debtreg.api.fields import Key, MoneyField, Number, PlainField, Slug, Text
+from debtreg.api.fields import Key, MoneyField, Number, PlainField, RatioField, Slug, Text
 from debtreg.api.pages import SlugFilter
 from debtreg.models import (
     AMOUNT_LIMIT,
@@ -61,8 +61,8 @@ class RealisedSerializer(serializers.Serializer):
     benefit = MoneyField(
         source="realised_benefit", help_text="Money per year: cost_before − cost_after."
     )
-    ratio = PlainField(source="benefit_ratio", help_text="Ratio: realised / predicted benefit.")
-    roi = PlainField(
+    ratio = RatioField(source="benefit_ratio", help_text="Ratio: realised / predicted benefit.")
+    roi = RatioField(
         source="realised_roi",
         help_text="Ratio: realised benefit of 12 months / cost of the repair, the actual one or "
         "else the predicted one.",
@@ -365,8 +365,8 @@ class BiasSerializer(serializers.Serializer):
     cases = serializers.IntegerField()
     predicted = MoneyField(help_text="Money or money per year, summed over the cases.")
     realised = MoneyField(help_text="Likewise; of a repair's cost, the actual one.")
-    ratio = PlainField(help_text="Ratio: Σ realised / Σ predicted; above 1 there was more of it.")
-    median_ratio = PlainField(help_text="Ratio: median over the cases predicted above 0.")
+    ratio = RatioField(help_text="Ratio: Σ realised / Σ predicted; above 1 there was more of it.")
+    median_ratio = RatioField(help_text="Ratio: median over the cases predicted above 0.")
     median_cases = serializers.IntegerField(help_text="Cases predicted above 0.")
     weak = serializers.BooleanField(help_text="Fewer than 5 cases: it may be chance.")
 
@@ -380,7 +380,7 @@ class ReturnSerializer(serializers.Serializer):
     )
     benefit = MoneyField(help_text="Money per year, realised, summed over the cases.")
     cost = MoneyField(help_text="Money for the repairs, summed over the cases.")
-    realised_roi = PlainField(help_text="Ratio: benefit / cost.")
+    realised_roi = RatioField(help_text="Ratio: benefit / cost.")
     predicted_cases = serializers.IntegerField(help_text="Of these, with a prediction.")
     predicted_roi = PlainField(help_text="Ratio, without weights, of predicted_cases.")
     weak = serializers.BooleanField(help_text="Fewer than 5 cases: it may be chance.")

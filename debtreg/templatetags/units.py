@@ -16,12 +16,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from debtreg.numbers import rounded, rounded_ratio
+
 register = template.Library()
 
 SYMBOLS = {"CNY": "¥", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "USD": "$"}
 MINUS = "−"
 DAYS_A_YEAR = 365
 MOST_PLACES = 6
+# Beyond so many digits a number is no amount of anything, and groups of three tell nobody more.
+MOST_DIGITS = 21
 
 
 def unknown() -> SafeString:
@@ -40,7 +44,12 @@ def parse(value: Any) -> Decimal | None:
 
 
 def text(number: Decimal, places: int, *, trim: bool = False) -> str:
-    """Rounded half up to so many places, in groups of three, with a true minus sign."""
+    """Rounded half up to so many places, in groups of three, with a true minus sign.
+
+    What is absurdly large, as somebody may have written into the database, stays short: 1e+30.
+    """
+    if number.adjusted() >= MOST_DIGITS:
+        return f"{number:.3g}".replace("-", MINUS)
     rounded = number.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
     shown = f"{abs(rounded):,f}"
     if trim and "." in shown:
@@ -112,6 +121,41 @@ def _rounds_to_a_whole(number: Decimal, places: int) -> bool:
         return False
     rounded = number.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
     return rounded != number and rounded == rounded.to_integral_value()
+
+
+@register.filter
+def about_money(value: Any, rough: Any = True) -> str:
+    """≈ ¥11,000 where the inputs deserve two digits and no more, else as `money`."""
+    number = parse(value)
+    return f"≈ {money(rounded(number))}" if rough and number else money(value)
+
+
+@register.filter
+def about_ratio(value: Any, rough: Any = True) -> str:
+    """≈ 5.4, else as `ratio`. What just misses a round threshold keeps its digits: ≈ 2.96."""
+    number = parse(value)
+    if not rough or not number:
+        return ratio(value)
+    shown = rounded_ratio(number)
+    return f"≈ {text(shown, max(0, -int(shown.as_tuple().exponent)))}"
+
+
+@register.filter
+def about_number(value: Any, rough: Any = True) -> str:
+    """≈ 71,000, else as `number`."""
+    amount = parse(value)
+    return f"≈ {number(rounded(amount))}" if rough and amount else number(value)
+
+
+@register.filter
+def about_percent(value: Any, rough: Any = True) -> str:
+    """≈ 93 %, else as `percent`. What is nearly sure is not called sure: more than 99 %."""
+    part = parse(value)
+    if not rough or not part or part == 1:
+        return percent(value)
+    if not Decimal("0.01") <= part <= Decimal("0.99"):
+        return _("less than 1 %") if part < Decimal("0.5") else _("more than 99 %")
+    return f"≈ {percent(rounded(part))}"
 
 
 @register.filter

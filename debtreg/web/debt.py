@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from debtreg import losses
+from debtreg import losses, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -55,7 +55,11 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
     )
     needs = Prefetch("entries", BacklogEntry.objects.active(), to_attr="active_entries")
     score = Score.objects.filter(pk=pk).with_rank().first()
-    story, memberships = _with_words(scores.explain(pk=pk)), _memberships(item)
+    memberships = _memberships(item)
+    try:
+        story = _with_words(scores.explain(pk=pk))
+    except versions.NoPolicy as error:
+        story = _published(score, error)
     shown = outcomes.of_item(pk)
     return render(
         request,
@@ -72,7 +76,6 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             .select_related("iteration")
             .order_by("-pk")[:10],
             "memberships": memberships,
-            "outdone": _outdone(memberships, story),
             "needs": item.prerequisites.select_related("score").prefetch_related(needs),
             "needed_by": item.dependents.all(),
             "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source", "line")[:5],
@@ -97,6 +100,20 @@ def _while_open(story: dict[str, Any], outcome: Outcome | None) -> dict[str, Any
     return {"cost": cost, "repair": story["repair_cost"], "roi": story["money_roi"]}
 
 
+def _published(score: Score | None, problem: DebtregError) -> dict[str, Any]:
+    """What is published of a score, where no policy says how it would come about now."""
+    names = ("annual_cost", "benefit", "repair_cost", "roi", "money_roi", "payback_days")
+    return {
+        "problem": problem,
+        "state": score.state if score else ScoreState.UNPRICED,
+        **{name: getattr(score, name, None) for name in (*names, "breaking_point_years")},
+        "impacts": [],
+        "scenarios": [],
+        "apart": False,
+        "rough": False,
+    }
+
+
 def _memberships(item: DebtItem) -> list[ScenarioMember]:
     """Its roles in failure scenarios, each with what it is to the scenario and what that loses."""
     members = list(item.scenario_members.select_related("scenario").order_by("scenario__name"))
@@ -105,15 +122,6 @@ def _memberships(item: DebtItem) -> list[ScenarioMember]:
         each.loss = found[each.scenario_id]  # type: ignore[attr-defined]
         each.part = found[each.scenario_id].parts[item.pk]  # type: ignore[attr-defined]
     return members
-
-
-def _outdone(members: list[Any], story: dict[str, Any]) -> float | None:
-    """The marginal ROI, where only what is promoted beside the debt keeps it from promotion."""
-    for each in members:
-        roi: float | None = each.part.marginal_roi
-        if each.part.state == "open" and roi is not None:
-            return roi if story["promotes"] and roi <= float(story["threshold"]) else None
-    return None
 
 
 def _with_words(story: dict[str, Any]) -> dict[str, Any]:
@@ -128,6 +136,8 @@ def _with_words(story: dict[str, Any]) -> dict[str, Any]:
         impact["missing"] = [kind.factors[name].label for name in impact["missing"]]
     for share in story["scenarios"]:
         share["others"] = share["open_members"] - 1
+    # Whether what decides is another number than the ROI.
+    story["apart"] = bool(story["scenarios"]) and story["marginal_roi"] != story["roi"]
     for name in ("inputs", "measure_next", "turns"):
         for each in story[name]:
             each["label"] = _input_label(each)

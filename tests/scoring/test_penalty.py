@@ -458,3 +458,9 @@ def test_no_text_is_answered_with_anything_but_a_number_or_a_named_refusal(
         except ScoringError as refused:
             named = refused.column
         assert named
+
+
+def test_what_a_penalty_cannot_do_without_is_not_said_to_be_null():
+    for body, name in (({}, "target"), ({"target": "≤300ms"}, "clause")):
+        with pytest.raises(ScoringError, match=f"{name} is missing; allowed is what the contract"):
+            calculate_penalty(body)

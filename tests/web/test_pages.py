@@ -27,8 +27,10 @@ from tests.factories import (
     MaintenanceFactory,
     OutcomeFactory,
     OutcomeReadingFactory,
+    PriceFactory,
     ScenarioMemberFactory,
     ScoringRunFactory,
+    ServiceFactory,
     SloFactory,
     TermsFactory,
     what_was_worked_out,
@@ -258,3 +260,21 @@ def test_every_text_of_the_templates_can_be_translated() -> None:
             source = re.sub(r"{% blocktranslate.*?{% endblocktranslate %}", "", source, flags=re.S)
             found = re.findall(r">\s*([A-Za-z][a-z]+ [a-z][^<]*)<", tags.sub("", source))
             assert not found, f"{template.name}: {found}"
+
+
+def test_the_price_book_folds_by_service_and_finds_what_is_sought(
+    owner: Client, company: Company
+) -> None:
+    other = ServiceFactory(slug="ledger-core")
+    PriceFactory(service=company.service, kind="errors", price=3)
+    PriceFactory(service=other, kind="downtime", price=90, source="Finance, May")
+    page = owner.get("/prices/").text
+    assert page.count("<details") == 2 + page.count("<details", 0, page.index("<main"))
+    assert '<details class="sheet" open' not in page
+    for query in ("q=LEDGER", "q=finance", "kind=downtime"):
+        page = owner.get(f"/prices/?{query}").text
+        assert "ledger-core" in page, query
+        assert '<details class="sheet" open' in page
+        assert f">{company.service.slug}</strong>" not in page
+    assert "No service has such a price" in owner.get("/prices/?q=nothing").text
+    assert owner.get("/prices/?kind=luck&q=%00").status_code == 200

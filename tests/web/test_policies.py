@@ -1,5 +1,6 @@
 """The pages of the scoring policy: read by all, changed by administrators, tried by some."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from debtreg import versions
+from debtreg.actions import scores
 from debtreg.models import (
     JobState,
     PolicyActivation,
@@ -18,7 +20,13 @@ from debtreg.models import (
     WhatIf,
 )
 from debtreg.web import policies
-from tests.factories import ScoringPolicyFactory, tamper, what_was_worked_out
+from tests.factories import (
+    DebtItemFactory,
+    ScoringPolicyFactory,
+    stated,
+    tamper,
+    what_was_worked_out,
+)
 from tests.web.company import Company
 
 
@@ -274,3 +282,42 @@ def test_many_versions_and_activations_take_as_many_queries_as_few(owner: Client
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert Score.objects.exists()
+
+
+ABSURD = [
+    {"threshold": 1e30},
+    {"threshold": 1e308, "min_confidence": -1e308},
+    {"threshold": 10**40, "weights": {"toil": None}},
+    {"weights": 5, "priority": {"p0_budget_share": 1e300}},
+    ["threshold", 3],
+    "3",
+]
+
+
+@pytest.mark.parametrize("payload", ABSURD)
+def test_a_version_whose_row_says_absurd_things_is_shown_as_refused(
+    admin: Client, payload: object
+) -> None:
+    version = ScoringPolicyFactory(in_force=False).version
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE debtreg_scoringpolicy SET payload = %s WHERE version = %s",
+            [json.dumps(payload), version],
+        )
+    for path in ("/policies/", f"/policies/{version}/", f"/policies/1/?against={version}"):
+        page = admin.get(path)
+        assert page.status_code == 200, path
+        assert "Refused" in page.text or path.startswith("/policies/1/")
+
+
+def test_a_debt_shows_its_published_score_where_no_version_of_the_policy_is_good(
+    admin: Client,
+) -> None:
+    item = DebtItemFactory(effort=2.0, impacts=[stated(9_600)])
+    scores.score_items([item.pk])
+    tamper(1, threshold=0.5)
+    page = admin.get(f"/debts/{item.key}/")
+    assert page.status_code == 200
+    assert "as they were published last" in page.text
+    assert "¥9,600" in page.text
+    assert "3.00 times" in page.text

@@ -148,7 +148,7 @@ def test_a_debt_says_when_only_what_is_promoted_beside_it_keeps_it_back(
     first = ScenarioMemberFactory(scenario=scenario, effectiveness=0.9).item
     ScenarioMemberFactory(scenario=scenario, item=company.unpriced)
     scores.score_items([company.unpriced.pk])
-    says = "its repair returns 1.00: that is not above 3, so it is not promoted"
+    says = "its repair returns 1.00 times its cost: that is not above 3, so it is not promoted"
     path = f"/debts/{company.unpriced.key}/"
     assert says not in text_of(owner.get(path))
     entry = BacklogEntryFactory(item=first, team=first.team)

@@ -112,3 +112,18 @@ def test_a_bar_beyond_its_capacity_is_full_and_says_so() -> None:
     assert 'class="bar-done" width="33.3%"' in drawn
     assert "bar-over" not in charts.bar(6, 10, 4)
     assert charts.bar(0, 0) != ""
+
+
+def test_what_deserves_two_digits_shows_two_and_still_tells_the_sides_of_a_threshold() -> None:
+    assert units.about_money("10500.00") == "≈ ¥11,000"
+    assert units.about_money("10500.00", False) == "¥10,500"
+    assert units.about_ratio("5.42") == "≈ 5.4"
+    assert units.about_ratio("2.9634") == "≈ 2.96"
+    assert units.about_ratio("18.7") == "≈ 19"
+    assert units.about_ratio(3) == "≈ 3.0"
+    assert units.about_number("71428.57") == "≈ 71,000"
+    assert units.about_percent("0.925") == "≈ 93 %"
+    assert units.about_percent("0.9963") == "more than 99 %"
+    assert units.about_percent(1) == "100 %"
+    assert units.about_percent("0.0012") == "less than 1 %"
+    assert units.about_money(None) == units.money(None)
