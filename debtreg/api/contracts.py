@@ -104,7 +104,7 @@ class TermsSerializer(serializers.Serializer):
     period_hours = PlainField(help_text="Hours of a period; null: as the calendar has it.")
     month_basis = serializers.ChoiceField(choices=["", *MonthBasis.values])
     penalty = serializers.JSONField(
-        allow_null=True, help_text="The clause as `calculators/penalty/` takes it; null: none."
+        help_text="The clause as `calculators/penalty/` takes it; null: none."
     )
     problems = serializers.DictField(
         child=serializers.CharField(), help_text="target, penalty, window -> why it is not read."
@@ -425,7 +425,9 @@ class RegistryEntrySerializer(serializers.Serializer):
     consumer = serializers.CharField(allow_null=True, help_text="Slug, or null.")
     provider = serializers.CharField(allow_null=True, help_text="Slug, or null.")
     target = serializers.CharField(help_text="As read, in one line; empty: it cannot be.")
-    penalty = serializers.JSONField(source="typed.penalty", allow_null=True)
+    penalty = serializers.JSONField(
+        source="typed.penalty", help_text="The clause as read; null: none."
+    )
     period = serializers.CharField(source="typed.period")
     findings = RegistryFindingSerializer(many=True)
 

@@ -34,7 +34,6 @@ _AMOUNT = {
                 "properties": {"low": _AMOUNT, "high": _AMOUNT},
                 "description": "Between the bounds of a histogram's bucket.",
             },
-            {"type": "null"},
         ]
     }
 )

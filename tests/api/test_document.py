@@ -58,6 +58,9 @@ def test_every_path_of_the_contract_is_there(document):
         *("slos", "slos/{name}", "slos/import", "slos/export", "maintenances", "maintenances/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
         *("policies", "policies/{version}", "policies/{version}/diff"),
+        *("contracts/{reference}", "contracts/import", "contracts/penalties", "findings"),
+        "contracts/{reference}/guarantees/{guarantee}/confirm",
+        "contracts/{reference}/guarantees/{guarantee}/amend",
         *("policies/{version}/activate", "policies/rollback", "policies/{version}/what-if"),
     ):
         assert f"/api/v1/{path}/" in document["paths"], path
@@ -147,6 +150,7 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("services/", examples.SERVICE),
         ("prices/", examples.PRICE),
         ("contracts/", examples.CONTRACT),
+        ("contracts/import/", examples.REGISTRY),
         ("debts/", examples.DEBT),
         ("debts/bulk/", examples.BULK),
         ("iterations/", examples.ITERATION),
