@@ -313,6 +313,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # What may be sent and what comes back differ: numbers come back as texts.
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "Step": "debtreg.models.STEP_CHOICES",
+    }
+    | {
         name: f"debtreg.models.{name}"
         for name in (
             *("Criticality", "DebtStatus", "EntryState", "Grade", "ImpactKind", "IterationState"),

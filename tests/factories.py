@@ -14,6 +14,7 @@ from debtreg import terms
 from debtreg.models import (
     EVENT,
     BacklogEntry,
+    Connection,
     Contract,
     DebtImpact,
     DebtItem,
@@ -117,6 +118,16 @@ class TermsFactory(DjangoModelFactory):
         if confirmed and columns["value"] is not None:
             columns.setdefault("confirmed_at", timezone.now())
         return model.objects.create(**columns)
+
+
+class ConnectionFactory(DjangoModelFactory):
+    """Nobody answers there."""
+
+    name = factory.Sequence(lambda n: f"site-{n}")
+    url = "http://127.0.0.1:9"
+
+    class Meta:
+        model = Connection
 
 
 class SloFactory(DjangoModelFactory):

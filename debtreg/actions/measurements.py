@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from debtreg import budgets, readings, secrets, tracing
-from debtreg.actions import jobs
+from debtreg.actions import jobs, rights
 from debtreg.actions.slos import WINDOW
 from debtreg.errors import DebtregError
 from debtreg.models import (
@@ -33,6 +33,7 @@ from debtreg.models import (
     JobState,
     ReadingSource,
     Slo,
+    User,
 )
 from debtreg.prometheus import MOST_POINTS, Prometheus, QueryRefused, Series, SiteDown, TookTooLong
 from debtreg.prometheus import one as one_series
@@ -69,6 +70,13 @@ def measure(*, now: datetime | None = None) -> list[Fetch]:
     return queued
 
 
+def request(*, site: Connection, by: User | None) -> Fetch:
+    """Have a site fetched from at once, whatever was wrong before. One that goes on is returned."""
+    rights.check(by, "connection.change")
+    with transaction.atomic():
+        return queue(site) or Fetch.objects.get(connection=site)
+
+
 def queue(site: Connection) -> Fetch | None:
     """Have a site fetched from; None while that is waiting or being done already."""
     fetch, is_new = Fetch.objects.get_or_create(
@@ -86,7 +94,10 @@ def queue(site: Connection) -> Fetch | None:
         hint="",
         traceparent=tracing.current(),
     )
-    return fetch if taken else None
+    if not taken:
+        return None
+    fetch.refresh_from_db()
+    return fetch
 
 
 def tidy() -> int:

@@ -261,3 +261,10 @@ spec:
 """,
     "dry_run": True,
 }
+CONNECTION = {
+    "name": "production",
+    "url": "https://prometheus.example.org",
+    "auth": "bearer",
+    "secret": "the token that it wants",
+    "step_seconds": 300,
+}

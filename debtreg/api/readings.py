@@ -23,7 +23,7 @@ from debtreg.api.fields import Number, PlainField
 from debtreg.models import (
     EVENT,
     MOST_EVENTS,
-    STEPS,
+    STEP_CHOICES,
     Reading,
     ReadingDay,
     ReadingHour,
@@ -79,7 +79,7 @@ class SentSliReadingSerializer(StrictSerializer):
         help_text="When it begins: ISO 8601 with an offset, a multiple of its length."
     )
     seconds = serializers.ChoiceField(
-        choices=[(step, str(step)) for step in STEPS],
+        choices=STEP_CHOICES,
         required=False,
         help_text=f"Length; by default {readings.DEFAULT_SECONDS}.",
     )
@@ -169,7 +169,7 @@ class ReadingViewSet(mixins.ListModelMixin, NounViewSet):
 
     @extend_schema(
         request=SliReadingsSerializer,
-        responses=StoredSliReadingsSerializer,
+        responses={200: StoredSliReadingsSerializer},
         parameters=[
             OpenApiParameter("partial", bool, description="As `partial` in the body."),
         ],

@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 from debtreg.api import calculators, docs, errors
 from debtreg.api.backlog import BacklogViewSet
 from debtreg.api.bulk import BulkView
+from debtreg.api.connections import ConnectionViewSet
 from debtreg.api.contracts import ContractImportView, ContractViewSet
 from debtreg.api.debts import DebtViewSet
 from debtreg.api.dependencies import DependencyViewSet
@@ -49,6 +50,7 @@ for prefix, viewset in (
     ("slos", SloViewSet),
     ("maintenances", MaintenanceViewSet),
     ("readings", ReadingViewSet),
+    ("connections", ConnectionViewSet),
     ("policies", PolicyViewSet),
     ("policies/activations", ActivationViewSet),
 ):

@@ -72,6 +72,7 @@ from .score import (
 )
 from .service import Criticality, Dependency, Service, Team
 from .slo import (
+    STEP_CHOICES,
     STEPS,
     KeptDocument,
     Maintenance,
@@ -101,6 +102,7 @@ __all__ = [
     "PRICE_UNITS",
     "SCENARIO",
     "STEPS",
+    "STEP_CHOICES",
     "UNPRICED_SORT",
     "ApiToken",
     "AuditEntry",

@@ -22,6 +22,7 @@ RESERVED_NAMES = ("new", "import", "export")
 
 # Whole minutes that divide an hour, so that hours can be added up of them.
 STEPS = [60, 120, 180, 240, 300, 360, 600, 720, 900, 1200, 1800, 3600]
+STEP_CHOICES = [(step, str(step)) for step in STEPS]
 
 
 class SliKind(models.TextChoices):

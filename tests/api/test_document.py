@@ -53,7 +53,7 @@ def test_every_path_of_the_contract_is_there(document):
         *("debts/{key}/explain", "debts/{key}/history", "debts/{key}/promote"),
         *("debts/{key}/veto", "debts/{key}/pin", "debts/{key}/accept", "debts/bulk", "ranking"),
         *("scoring-runs", "iterations", "backlog", "backlog/plan", "imports", "imports/{id}"),
-        *("readings", "readings/import"),
+        *("readings", "readings/import", "connections", "connections/{name}"),
         *("outcomes", "outcomes/{id}", "outcomes/{id}/readings", "outcomes/summary"),
         *("slos", "slos/{name}", "slos/import", "slos/export", "maintenances", "maintenances/{id}"),
         *("imports/{id}/commit", "calculators/roi", "scenarios", "scenarios/{id}"),
@@ -166,6 +166,7 @@ def test_the_page_that_shows_it_is_under_the_policy_of_all_pages(db):
         ("slos/", examples.SLO),
         ("slos/import/", examples.SLO_FILE),
         ("maintenances/", examples.MAINTENANCE),
+        ("connections/", examples.CONNECTION),
     ],
 )
 def test_the_examples_work_as_they_stand(api, path, body):

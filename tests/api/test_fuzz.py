@@ -27,6 +27,7 @@ from debtreg.models import (
 from debtreg.wsgi import application
 from tests.api.test_document import DOCUMENT
 from tests.factories import (
+    ConnectionFactory,
     GuaranteeFactory,
     MaintenanceFactory,
     OutcomeFactory,
@@ -70,6 +71,7 @@ def known(log, api, checkout, payments) -> Iterator[dict[str, dict[str, Any]]]:
             "id": entry_of_ledger.pk,
         },
         "findings": {"id": gap.pk},
+        "connections": {"name": ConnectionFactory().name},
         "debts": {"key": item["key"]},
         "dependencies": {},
         "imports": {"id": LedgerImport.objects.create(source=source, filename="a.csv").pk},
