@@ -134,6 +134,7 @@ class SloForm(_Row):
         required=False,
         max_length=64,
         initial="UTC",
+        widget=forms.TextInput(attrs={"list": "zones", "autocomplete": "off"}),
         help_text=gettext_lazy("Where it begins at midnight, as Asia/Shanghai."),
     )
     method = forms.ChoiceField(

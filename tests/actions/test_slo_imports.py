@@ -10,6 +10,7 @@ from debtreg.errors import NotAllowed
 from debtreg.formats import documents
 from debtreg.models import (
     AuditEntry,
+    Connection,
     Dependency,
     KeptDocument,
     ScoringRun,
@@ -18,7 +19,7 @@ from debtreg.models import (
     Team,
 )
 from tests.factories import GuaranteeFactory, ServiceFactory, SloFactory, TeamFactory, UserFactory
-from tests.formats.samples import an_slo
+from tests.formats.samples import GOOD, TOTAL, an_slo, metric
 from tests.formats.test_backstage import entity
 from tests.formats.test_openslo import ALERTS, awkward, every_kind_of_slo
 from tests.formats.test_sloth import a_spec
@@ -103,6 +104,68 @@ def test_a_preview_says_the_same_and_stores_nothing(web):
 
 def test_a_change_updates_what_is_there_and_leaves_what_is_set_by_hand(web):
     store(an_slo())
+    promise = GuaranteeFactory()
+    Slo.objects.update(guarantee=promise)
+
+    report = store(an_slo({"target": 0.99}))
+
+    assert outcomes(report) == {("SLO", "web-availability"): "updated"}
+    slo = Slo.objects.get()
+    assert (slo.objective, slo.guarantee, slo.revision) == (Decimal("0.99"), promise, 2)
+
+
+def test_a_service_is_known_by_its_other_names_in_any_case(db):
+    service = ServiceFactory(slug="web-shop", aliases=["Web"])
+
+    store(an_slo())
+
+    assert Slo.objects.get().service == service
+
+
+def test_a_service_that_is_not_known_is_an_error_of_its_slo(db):
+    report = store(an_slo())
+
+    assert not Slo.objects.exists()
+    (finding,) = problems(report)
+    assert (finding.level, finding.field) == ("error", "spec.service")
+
+
+def test_new_services_go_to_the_team_that_is_chosen(db):
+    team = TeamFactory(slug="shop")
+    service = {
+        "apiVersion": "openslo/v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "displayName": "Web"},
+        "spec": {},
+    }
+
+    assert store(service, an_slo()).errors == 2
+    assert store(service, an_slo(), team="shop").errors == 0
+    assert Service.objects.get().team == team
+    assert Slo.objects.get().service.name == "Web"
+
+
+def test_a_connection_of_the_same_name_is_asked(web):
+    Connection.objects.create(name="main", url="https://prometheus.example.org")
+    parts = {
+        name: metric(query, metricSourceRef="main")
+        for name, query in (("good", GOOD), ("total", TOTAL))
+    }
+    indicator = {
+        "metadata": {"name": "web-availability"},
+        "spec": {"ratioMetric": {"counter": True, **parts}},
+    }
+
+    assert problems(store(an_slo(indicator=indicator))) == []
+    assert Slo.objects.get().connection.name == "main"
+    for part in parts.values():
+        part["metricSource"]["metricSourceRef"] = "other"
+    report = store(an_slo(name="second", indicator=indicator))
+    assert "no connection 'other'" in problems(report)[0].message
+    assert Slo.objects.get(name="second").connection is None
+
+
+def test_a_promise_is_found_by_contract_metric_and_scope(web):
     promise = GuaranteeFactory(metric="availability", scope_text="a → web")
     GuaranteeFactory(contract=promise.contract, metric="p99_response_time")
     slo = an_slo()
