@@ -121,7 +121,7 @@ class SloExportView(Endpoint):
                 "format", enum=list(FILES), description="By default openslo, which is v1, strictly."
             )
         ],
-        responses={(200, "application/yaml"): str},
+        responses={(200, "text/plain"): str},
     )
     def get(self, request: Request) -> HttpResponse:
         """All SLOs with what was kept beside them. The same SLOs are the same bytes each time."""
@@ -131,6 +131,7 @@ class SloExportView(Endpoint):
         text, _ = slo_imports.export(source_format=name)
         return HttpResponse(
             text,
-            content_type="application/yaml; charset=utf-8",
+            # Not application/yaml: clients would take the first of several documents for all.
+            content_type="text/plain; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="slos-{name}.yaml"'},
         )

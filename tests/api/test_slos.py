@@ -313,7 +313,7 @@ def test_a_file_that_can_not_be_read_is_refused(api, body, text):
 def test_slos_go_out_as_files(api, client_of, slo):
     answer = client_of("director").get("/api/v1/slos/export/?format=openslo")
 
-    assert answer["Content-Type"] == "application/yaml; charset=utf-8"
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert "kind: SLO" in answer.content.decode()
     assert is_error(api.get("/api/v1/slos/export/?format=word"), 400, "format")
     assert api.get("/api/v1/slos/export/?format=sloth").status_code == 200
