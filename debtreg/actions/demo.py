@@ -35,6 +35,7 @@ from debtreg.models import (
     Outcome,
     Price,
     Service,
+    Slo,
     Team,
     User,
     points,
@@ -77,6 +78,7 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     _contracts(company)
     say("What its services are to keep ...")
     slo_imports.store(text=(FOLDER / "slos.yaml").read_bytes(), by=None)
+    read_on()
     say("The ledger of 217 debts ...")
     _ledger(company["source"])
     say("What the important ones do ...")
@@ -264,6 +266,8 @@ def _kept(impact: Any) -> dict[str, Any]:
 def _impact(entry: dict[str, Any], guarantees: dict[str, Guarantee]) -> dict[str, Any]:
     values: dict[str, Any] = {k: entry[k] for k in ("kind", "grade", "note") if k in entry}
     values["guarantee"] = guarantees.get(entry.get("guarantee", ""))
+    if "slo" in entry:
+        values |= {"slo": Slo.objects.get(name=entry["slo"]), "slo_part": entry["slo_part"]}
     for factor in FACTORS:
         if factor not in entry:
             continue

@@ -9,8 +9,11 @@ from debtreg.models import BacklogEntry, DebtItem, FailureScenario, Priority, Sc
 
 
 @pytest.fixture
-def company(transactional_db):
-    demo.fill()
+def company(transactional_db, monkeypatch):
+    """Without its traffic: ninety days of readings take as long as all else."""
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "read_on", lambda: None)
+        demo.fill()
 
 
 def test_the_avalanche_of_the_demo(company, run):
@@ -63,3 +66,15 @@ def test_the_demo_has_measured_what_some_repairs_brought(company):
     cycle = found["cycle"]
     assert (cycle["resolved"], cycle["open"], round(cycle["median_days"])) == (7, 0, 27)
     assert DebtItem.objects.count() == 217
+
+
+def test_a_debt_of_the_demo_is_priced_by_an_slo_whose_budget_burns(company, run):
+    """A slow incident of two days took ten days' worth of the budget."""
+    run()
+    routing = DebtItem.objects.get(ledger_id="TD-014")
+    assert routing.score.state == "unpriced"
+    demo.read_on()
+    run()
+    routing.score.refresh_from_db()
+    assert routing.score.state == "priced"
+    assert routing.score.priority_reason == "burn"
