@@ -8,14 +8,18 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from debtreg import secrets
 from debtreg.actions import audit, rights
 from debtreg.actions.debt import NotValid, not_valid
-from debtreg.errors import NotFound
+from debtreg.errors import DebtregError, NotFound
 from debtreg.models import AuthKind, Connection, User
+from debtreg.prometheus import Prometheus, one
 
 LONGEST_SECRET = 4_000
+# What every Prometheus can answer: how many targets it knows.
+_TARGETS = "count(up)"
 
 
 @transaction.atomic
@@ -31,18 +35,8 @@ def save(*, connection: Connection, secret: str | None = None, by: User | None) 
     if connection.pk is not None:
         before = Connection.objects.select_for_update().filter(pk=connection.pk).first()
         if before is None:
-            raise NotFound("This connection is gone.", hint="Look at the list of connections.")
-    connection.url = _address(connection.url)
-    connection.sealed_secret = _sealed(connection, before, secret)
-    if connection.auth != AuthKind.BASIC:
-        connection.username = ""
-    elif not connection.username:
-        problem = "Enter the user that the password belongs to."
-        raise NotValid(problem, hint=problem, fields={"username": [problem]})
-    try:
-        connection.full_clean()
-    except ValidationError as error:
-        raise not_valid(error) from error
+            raise _gone()
+    _prepare(connection, before, secret)
     old, new = _shown(before) if before else None, _shown(connection)
     if old != new or secret is not None:
         # What was wrong may be mended now.
@@ -60,6 +54,43 @@ def save(*, connection: Connection, secret: str | None = None, by: User | None) 
     return connection
 
 
+def probe(*, connection: Connection, secret: str | None = None, by: User | None) -> str:
+    """Ask a site once, storing nothing, and say in a sentence what came back.
+
+    connection, secret : as for `save`, whether it is stored or not. Raises NotValid, and SiteDown
+    or QueryRefused with what is wrong.
+    """
+    rights.check(by, "connection.change")
+    before = Connection.objects.filter(pk=connection.pk).first() if connection.pk else None
+    _prepare(connection, before, secret)
+    with Prometheus(connection.url, login_of(connection)) as server:
+        now = int(timezone.now().timestamp())
+        found = one(server.instant(_TARGETS, now))
+    targets = int(next(iter(found.values()), 0))
+    if not targets:
+        return f"{server.host} answers, and knows no targets of its own by the name of `up`."
+    return f"{server.host} answers: it knows {targets:,} target{'s' if targets > 1 else ''}."
+
+
+def login_of(connection: Connection) -> tuple[str, str] | str | None:
+    """What a site lets us in with, as Prometheus takes it. Raises SecretLost."""
+    secret = secrets.unseal(connection.sealed_secret)
+    if connection.auth == AuthKind.BASIC:
+        return connection.username, secret
+    return secret if connection.auth == AuthKind.BEARER else None
+
+
+@transaction.atomic
+def pause(*, connection: Connection, paused: bool, by: User | None) -> Connection:
+    """Have nothing fetched from a site by the clock, or again; what is asked for still is."""
+    rights.check(by, "connection.change")
+    row = Connection.objects.select_for_update().filter(pk=connection.pk).first()
+    if row is None:
+        raise _gone()
+    row.is_paused = paused
+    return save(connection=row, by=by)
+
+
 @transaction.atomic
 def remove(*, connection: Connection, by: User | None) -> None:
     """Remove a connection and its secret; its SLOs keep their queries and readings."""
@@ -70,6 +101,25 @@ def remove(*, connection: Connection, by: User | None) -> None:
     old, name = _shown(found), found.name
     found.delete()
     audit.record("connection.remove", name, by=by, old=old, kind="connection")
+
+
+def _prepare(connection: Connection, before: Connection | None, secret: str | None) -> None:
+    """Complete and check what was entered. Raises NotValid."""
+    connection.url = _address(connection.url)
+    connection.sealed_secret = _sealed(connection, before, secret)
+    if connection.auth != AuthKind.BASIC:
+        connection.username = ""
+    elif not connection.username:
+        problem = "Enter the user that the password belongs to."
+        raise NotValid(problem, hint=problem, fields={"username": [problem]})
+    try:
+        connection.full_clean()
+    except ValidationError as error:
+        raise not_valid(error) from error
+
+
+def _gone() -> DebtregError:
+    return NotFound("This connection is gone.", hint="Look at the list of connections.")
 
 
 def _shown(connection: Connection) -> dict[str, Any]:

@@ -21,13 +21,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from debtreg import budgets, readings, secrets, tracing
-from debtreg.actions import jobs, rights
+from debtreg.actions import connections, jobs, rights
 from debtreg.actions.slos import WINDOW
 from debtreg.errors import DebtregError
 from debtreg.models import (
     EVENT,
     MOST_EVENTS,
-    AuthKind,
     Connection,
     Fetch,
     JobState,
@@ -122,7 +121,7 @@ def run(fetch_id: int, owner: str) -> bool:
         work = _Work(site, pulse)
         problem: DebtregError | None = None
         try:
-            with Prometheus(site.url, _login(site)) as server:
+            with Prometheus(site.url, connections.login_of(site)) as server:
                 work.fetch(server)
         except (SiteDown, secrets.SecretLost) as error:
             problem = error
@@ -141,13 +140,6 @@ def run(fetch_id: int, owner: str) -> bool:
                 total=work.total,
             )
     return True
-
-
-def _login(site: Connection) -> tuple[str, str] | str | None:
-    secret = secrets.unseal(site.sealed_secret)
-    if site.auth == AuthKind.BASIC:
-        return site.username, secret
-    return secret if site.auth == AuthKind.BEARER else None
 
 
 def _note(site: Connection, problem: DebtregError | None) -> None:

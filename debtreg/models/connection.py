@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from .job import Job
@@ -52,6 +53,10 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if self.name == "new":
+            raise ValidationError({"name": "“new” is the address of a page of its own."})
 
 
 class Fetch(Job):

@@ -18,7 +18,7 @@ from tests.factories import (
     what_was_worked_out,
 )
 from tests.web.company import Company
-from tests.web.test_pages import a_promise, a_scenario, an_outcome
+from tests.web.test_pages import a_promise, a_scenario, a_site, an_outcome
 
 SAMPLE = {"row": 2, "title": "退款查询全表扫描", "state": "imported", "currency": "CNY"}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -36,6 +36,8 @@ def paths(company: Company) -> dict[str, str]:
     refused = _import(ImportStep.PREVIEW, JobState.FAILED, refusal="empty_file", error="Empty.")
     stored = _import(ImportStep.COMMIT, JobState.DONE)
     scenario = a_scenario(company)
+    site = a_site()
+    SloFactory(connection=site, total_query="x[{{.window}}]", fetch_error="It yields 2 series.")
     slo = SloFactory(
         name="payments-answer",
         title="支付请求有应答",
@@ -92,6 +94,11 @@ def paths(company: Company) -> dict[str, str]:
         "edit an SLO": f"/slos/{slo.name}/edit/",
         "new SLO": "/slos/new/",
         "import SLOs": "/slos/import/",
+        "connections": "/connections/",
+        "connection": f"/connections/{site.name}/",
+        "new connection": "/connections/new/",
+        "edit a connection": f"/connections/{site.name}/edit/",
+        "import readings": f"/readings/import/?slo={slo.name}",
         "maintenance windows": "/maintenances/",
         "maintenance window": f"/maintenances/{MaintenanceFactory().pk}/",
         "prices": "/prices/",

@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from debtreg.actions import contracts
 from debtreg.models import (
+    Connection,
     FailureScenario,
+    Fetch,
     Guarantee,
     JobState,
     LedgerImport,
@@ -22,6 +24,7 @@ from debtreg.models import (
     Role,
 )
 from tests.factories import (
+    ConnectionFactory,
     FailureScenarioFactory,
     GuaranteeFactory,
     MaintenanceFactory,
@@ -61,6 +64,8 @@ READ_BY_ALL = [
     "/gaps/",
     "/slos/",
     "/slos/{slo}/",
+    "/connections/",
+    "/connections/{site}/",
     "/maintenances/",
     "/scenarios/",
     "/scenarios/{scenario}/",
@@ -98,6 +103,10 @@ FORMS = {
     "/slos/new/": {Role.SRE},
     "/slos/import/": {Role.SRE},
     "/slos/{slo}/edit/": {Role.SRE},
+    "/connections/new/": {Role.SRE},
+    "/connections/{site}/edit/": {Role.SRE},
+    "/readings/import/": {Role.SRE},
+    "/readings/import/?slo={slo}": {Role.SRE},
     "/maintenances/new/": {Role.SRE},
     "/maintenances/{maintenance}/": {Role.SRE},
     "/scenarios/new/": {Role.SRE},
@@ -114,6 +123,17 @@ def a_scenario(company: Company) -> FailureScenario:
     ScenarioMemberFactory(scenario=scenario, role="alternative", group="either")
     ScenarioMemberFactory(scenario=scenario, role="amplifier", probability=0.05)
     return scenario
+
+
+def a_site() -> Connection:
+    """One that does not answer; a fetch from it goes on."""
+    site = ConnectionFactory(
+        last_error="127.0.0.1:9 does not answer: Connection refused.",
+        last_error_at=timezone.now(),
+        retry_at=timezone.now() + timedelta(minutes=4),
+    )
+    Fetch.objects.create(connection=site, state=JobState.RUNNING, stage="fetching", done=3, total=9)
+    return site
 
 
 def a_promise(company: Company) -> Guarantee:
@@ -177,7 +197,8 @@ def places(company: Company) -> dict[str, object]:
         "unestimated": company.unestimated.key,
         "sprint": company.sprint.pk,
         "scenario": a_scenario(company).pk,
-        "slo": SloFactory(service=company.service).name,
+        "slo": SloFactory(service=company.service, connection=(site := a_site())).name,
+        "site": site.name,
         "maintenance": MaintenanceFactory().pk,
         "draft": what_was_worked_out(company.best).policy_id,
         "outcome": outcome.pk,
