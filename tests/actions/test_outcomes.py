@@ -242,7 +242,7 @@ def test_thousands_are_frozen_in_as_many_queries_as_ten(service, django_assert_m
     pks = list(DebtItem.objects.values_list("pk", flat=True))
     for keys in (pks[:10], pks[10:]):
         frame = pd.DataFrame({"pk": pd.array(keys, dtype="Int64"), "status": "done"})
-        with django_assert_max_num_queries(45):
+        with django_assert_max_num_queries(48):
             debt.store_many(items=frame, impacts=pd.DataFrame(), replaced=[], by=None)
     assert Outcome.objects.count() == 1_500
 

@@ -58,7 +58,7 @@ def test_what_is_still_used_is_not_removed(api, checkout):
     answer = api.delete("/api/v1/teams/payments/")
 
     assert is_error(answer, 409)
-    assert "1 services" in answer.json()["message"]
+    assert "1 service." in answer.json()["message"]
 
 
 def test_what_nothing_uses_is_removed_and_audited(api, orders):
