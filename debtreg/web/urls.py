@@ -22,6 +22,7 @@ from debtreg.web import (
     policies,
     prices,
     ranking,
+    ranking_export,
     readings,
     runs,
     scenarios,
@@ -47,6 +48,7 @@ register_converter(KeyConverter, "debt")
 urlpatterns = [
     path("", ranking.ranking, name="ranking"),
     path("chart/", chart.chart, name="ranking-chart"),
+    path("ranking/export/", ranking_export.export, name="ranking-export"),
     path("login/", account.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("preferences/", account.preferences, name="preferences"),
