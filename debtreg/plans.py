@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,8 @@ class Plan:
     """What is to change: whole entries to add, columns to set, entries to take back.
 
     entries, iterations : what it was made from; if they differ by now, it is stale
+    needs : prerequisites, as scoring.promote takes them
+    left : what of one team is left as it is, with the reason; empty for all teams
     """
 
     catalog: frames.Catalog
@@ -76,6 +78,8 @@ class Plan:
     changed: pd.DataFrame
     withdrawn: pd.DataFrame
     notes: pd.Series[str]
+    needs: pd.DataFrame
+    left: pd.DataFrame
 
     @property
     def policy(self) -> scoring.Policy:
@@ -116,6 +120,8 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
         changed=old[moved].reset_index(),
         withdrawn=_withdrawn(gone, decided, policy),
         notes=notes,
+        needs=needs,
+        left=placed[:0],
     )
 
 
@@ -151,13 +157,81 @@ def of_published() -> tuple[pd.DataFrame, Plan]:
 
 
 def of_team(plan: Plan, team_id: int) -> Plan:
-    """The part of a plan that concerns one team's backlog."""
-    added, changed, withdrawn = (
-        part[part["team_id"] == team_id] for part in (plan.added, plan.changed, plan.withdrawn)
-    )
+    """The part of a plan that concerns one team's backlog, as far as it holds by itself.
+
+    What goes together with a change in another team's backlog is left as it is.
+    """
+    parts = (plan.added, plan.changed, plan.withdrawn)
+    foreign = {int(pk) for part in parts for pk in part.loc[part["team_id"] != team_id, "item_id"]}
+    kept = without(plan, foreign, plan.entries)
     mine = plan.iterations.loc[plan.iterations["team_id"] == team_id, "iteration_id"]
     notes = plan.notes[plan.notes.index.isin(mine)]
-    return replace(plan, added=added, changed=changed, withdrawn=withdrawn, notes=notes)
+    left = pd.concat(parts, ignore_index=True)
+    left = left[left["team_id"] == team_id]
+    for part in (kept.added, kept.changed, kept.withdrawn):
+        left = left[~left["item_id"].isin(part["item_id"])]
+    ties = _ties(plan, _moves(plan, plan.entries))
+    now = plan.entries.set_index("item_id").reindex(left["item_id"])
+    left = left.assign(
+        iteration_id=now["iteration_id"].fillna(NONE).astype("int64").to_numpy(),
+        state=now["state"].astype(object).fillna(EntryState.WITHDRAWN).to_numpy(),
+        displaced="[]",
+        reason=reasons.of_leaving(left["item_id"], ties[ties["other_id"].isin(foreign)]),
+    )
+    return replace(kept, notes=notes, left=left)
+
+
+def without(plan: Plan, item_ids: Collection[int], entries: pd.DataFrame) -> Plan:
+    """A plan that leaves these items as they are, and what would not hold without them.
+
+    entries : the active entries of the items that the plan concerns. What is left stays there
+        and takes its room, so what was to come instead of it is left, too; so is the rest of
+        its alternative group, what needs it first, and what it would have pushed out.
+    """
+    moves = _moves(plan, entries)
+    ties = _ties(plan, moves)
+    was = entries.set_index("item_id")["iteration_id"]
+    comes = pd.concat([plan.added, plan.changed]).set_index("item_id")
+    comes = comes[comes.index.isin(moves)]
+    found, left = set(item_ids), set[int]()
+    while found - left:
+        left |= found
+        room = was[was.index.isin(left) & (was != NONE)]
+        pushed = comes["displaced_by"].isin([f"DEBT-{pk}" for pk in found])
+        found |= set(comes.index[comes["iteration_id"].isin(room) | pushed])
+        found |= set(ties.loc[ties["other_id"].isin(left), "item_id"])
+    added, changed, withdrawn = (
+        part[~part["item_id"].isin(left)] for part in (plan.added, plan.changed, plan.withdrawn)
+    )
+    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+
+
+def _moves(plan: Plan, entries: pd.DataFrame) -> set[int]:
+    """The items that come, go, or go into another iteration."""
+    was = entries.set_index("item_id")["iteration_id"].reindex(plan.changed["item_id"])
+    moved = plan.changed.loc[was.to_numpy() != plan.changed["iteration_id"].to_numpy(), "item_id"]
+    return {
+        int(pk) for ids in (plan.added["item_id"], moved, plan.withdrawn["item_id"]) for pk in ids
+    }
+
+
+def _ties(plan: Plan, moves: set[int]) -> pd.DataFrame:
+    """What moves only if other_id moves, too: item_id, other_id."""
+    members = plan.catalog.coupled.scenarios.members
+    keys = ["scenario", "within"]
+    alternative = members["role"] == scoring.ROLES.index("alternative")
+    group = members.loc[alternative & members["item_id"].isin(moves), [*keys, "item_id"]]
+    mates = group.merge(group.rename(columns={"item_id": "other_id"}), on=keys)
+    needs = plan.needs.rename(columns={"needs_id": "other_id"})
+    # What is to come needs what comes; what stays holds what it needs where it is.
+    held = needs[needs["other_id"].isin(plan.entries["item_id"])]
+    held = held[held["item_id"].isin(plan.entries["item_id"])]
+    needs = needs[~needs["item_id"].isin(plan.withdrawn["item_id"])]
+    names = ["item_id", "other_id"]
+    back = held.rename(columns={"item_id": "other_id", "other_id": "item_id"})
+    ties = pd.concat([mates[names], needs[names], back[names]])
+    both = ties["item_id"].isin(moves) & ties["other_id"].isin(moves)
+    return ties[both & (ties["item_id"] != ties["other_id"])]
 
 
 def _entries() -> pd.DataFrame:

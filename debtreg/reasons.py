@@ -129,6 +129,22 @@ def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
     ]
 
 
+def of_leaving(items: pd.Series[int], ties: pd.DataFrame) -> list[str]:
+    """Why a plan of one team leaves these as they are.
+
+    ties : item_id goes only together with other_id, of another team
+    """
+    others = ties.drop_duplicates().groupby("item_id")["other_id"].agg(sorted)
+    named = {item: _listed([f"DEBT-{pk}" for pk in pks]) for item, pks in others.items()}
+    return [
+        f"Left as it is: it goes only together with {named[item]} of another team."
+        " Let a run plan all teams."
+        if item in named
+        else "Left as it is: its room depends on what only a run of all teams changes."
+        for item in items
+    ]
+
+
 def of_place(
     entries: pd.DataFrame,
     found: pd.DataFrame,

@@ -150,8 +150,9 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
 def plan(*, team: Team | None = None) -> list[dict[str, Any]]:
     """What a run would change in the backlogs now, of one team or of all: nothing is changed.
 
-    Each: {change: add | change | withdraw, debt, title, team, iteration, iteration_before, state,
-    roi, marginal_roi, reason, displaced}; iterations by key, None for none.
+    Each: {change: add | change | withdraw | leave, debt, title, team, iteration,
+    iteration_before, state, roi, marginal_roi, reason, displaced}; iterations by key, None for
+    none. What is left as it is goes together with another team's backlog.
     """
     return _described(plans.of_published()[1], team)
 
@@ -171,7 +172,7 @@ def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, A
         team.slug if team else "all teams",
         by=by,
         kind="backlog",
-        new={"changes": len(changes)},
+        new={"changes": sum(each["change"] != "leave" for each in changes)},
     )
     return changes
 
@@ -179,7 +180,12 @@ def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, A
 def _described(proposed: plans.Plan, team: Team | None) -> list[dict[str, Any]]:
     if team is not None:
         proposed = plans.of_team(proposed, team.pk)
-    parts = {"add": proposed.added, "change": proposed.changed, "withdraw": proposed.withdrawn}
+    parts = {
+        "add": proposed.added,
+        "change": proposed.changed,
+        "withdraw": proposed.withdrawn,
+        "leave": proposed.left,
+    }
     pks = {int(pk) for part in parts.values() for pk in part["item_id"]}
     items = DebtItem.objects.select_related("team").in_bulk(pks)
     before = dict(

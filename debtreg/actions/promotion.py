@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -84,8 +83,7 @@ def _note(plan: Plan) -> None:
 def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
     """Lock the items that a plan concerns, and drop those that people have changed since.
 
-    What is dropped stays where it is and takes its room there, so what was to come instead of
-    it is dropped, too.
+    With them goes what would not hold without them (plans.without).
     """
     parts = (plan.added, plan.changed, plan.withdrawn)
     concerned = pd.concat([part["item_id"] for part in parts]).astype("int64")
@@ -104,16 +102,7 @@ def _without_edited(plan: Plan, frame: pd.DataFrame) -> Plan:
     edited: set[int] = set(read.index[differs].tolist())
     entries = plans.entries_of(concerned.tolist())
     edited |= plans.moved_since(plan, concerned.tolist(), entries)
-    dropped: set[int] = set()
-    while edited - dropped:
-        dropped |= edited
-        kept = entries.loc[entries["item_id"].isin(dropped), "iteration_id"]
-        comes = pd.concat([plan.added, plan.changed])
-        comes = comes[comes["iteration_id"].isin(kept[kept != NONE])]
-        there = entries.set_index("item_id")["iteration_id"].reindex(comes["item_id"])
-        edited |= set(comes["item_id"][there.to_numpy() != comes["iteration_id"].to_numpy()])
-    added, changed, withdrawn = (part[~part["item_id"].isin(dropped)] for part in parts)
-    return replace(plan, added=added, changed=changed, withdrawn=withdrawn)
+    return plans.without(plan, edited, entries)
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

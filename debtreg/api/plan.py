@@ -25,7 +25,10 @@ class PlanRequestSerializer(StrictSerializer):
 
 
 class PlannedSerializer(serializers.Serializer):
-    change = serializers.ChoiceField(choices=["add", "change", "withdraw"])
+    change = serializers.ChoiceField(
+        choices=["add", "change", "withdraw", "leave"],
+        help_text="leave: it would change, but only together with another team's backlog.",
+    )
     debt = serializers.CharField(help_text="Key of the debt item.")
     title = serializers.CharField()
     team = serializers.CharField(allow_null=True)

@@ -149,17 +149,18 @@ def plan(request: PageRequest, slug: str) -> HttpResponse:
         }
         for change in backlog.plan(team=team)
     ]
-    return render(request, "backlog/plan.html", {"team": team, "changes": changes})
+    count = sum(each["change"] != "leave" for each in changes)
+    return render(request, "backlog/plan.html", {"team": team, "changes": changes, "count": count})
 
 
 @command
 def apply_plan(request: PageRequest, slug: str) -> str:
     team = get_object_or_404(Team, slug=slug)
     changes = backlog.apply_plan(team=team, by=request.user)
+    count = sum(each["change"] != "leave" for each in changes)
     messages.success(
         request,
-        ngettext("%(n)s change is made.", "%(n)s changes are made.", len(changes))
-        % {"n": len(changes)},
+        ngettext("%(n)s change is made.", "%(n)s changes are made.", count) % {"n": count},
     )
     return reverse("backlog-team", args=[slug])
 

@@ -11,12 +11,23 @@ from debtreg import plans
 from debtreg.actions import backlog, catalog, debt, scores
 from debtreg.actions.backlog import IterationFull, NotPromotable
 from debtreg.errors import Conflict, DebtregError, NotFound
-from debtreg.models import AuditEntry, BacklogEntry, DebtItem, Prerequisite, Role
+from debtreg.models import (
+    AuditEntry,
+    BacklogEntry,
+    DebtItem,
+    FailureScenario,
+    MemberRole,
+    Prerequisite,
+    Role,
+    ScenarioMember,
+)
 from tests.factories import (
     BacklogEntryFactory,
     DebtItemFactory,
+    FailureScenarioFactory,
     IterationFactory,
     PriceFactory,
+    ScenarioMemberFactory,
     ScoringRunFactory,
     ServiceFactory,
     TeamFactory,
@@ -528,6 +539,77 @@ def test_what_needs_an_item_of_no_team_is_not_promoted(run, new):
     DebtItem.objects.filter(pk=first.pk).update(team=second.team)
     run()
     assert BacklogEntry.objects.count() == 2
+
+
+# --- One team's plan ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(team):
+    return TeamFactory(name="Accounts", day_rate=1600)
+
+
+def test_a_plan_of_one_team_splits_no_alternative_group(run, new, team, other):
+    """Half of a bundle saves nothing: it waits for whoever plans the other half, too."""
+    scenario = FailureScenarioFactory()
+    mine, theirs = new(hours=0), new(hours=0)
+    DebtItem.objects.filter(pk=theirs.pk).update(team=other)
+    for item in (mine, theirs):
+        ScenarioMemberFactory(
+            scenario=scenario, item=item, role=MemberRole.ALTERNATIVE, group="copies"
+        )
+    alone = new(hours=144)
+    IterationFactory(team=team, capacity_days=6)
+    scores.score_items([mine.pk, theirs.pk, alone.pk])
+    made = {each["debt"]: each for each in backlog.apply_plan(team=team, by=None)}
+    assert {key: each["change"] for key, each in made.items()} == {
+        alone.key: "add",
+        mine.key: "leave",
+    }
+    assert made[mine.key]["reason"] == (
+        f"Left as it is: it goes only together with {theirs.key} of another team."
+        " Let a run plan all teams."
+    )
+    assert (made[mine.key]["iteration"], made[mine.key]["state"]) == (None, "withdrawn")
+    assert list(BacklogEntry.objects.values_list("item", flat=True)) == [alone.pk]
+    backlog.apply_plan(by=None)
+    assert BacklogEntry.objects.count() == 3
+    # Nor does it take back one half.
+    ScenarioMember.objects.filter(item=theirs).update(effectiveness=0.1)
+    FailureScenario.objects.update(trigger_rate=0.1)
+    scores.score_items([mine.pk, theirs.pk])
+    assert [each["change"] for each in backlog.apply_plan(team=other, by=None)] == ["leave"]
+    run()
+    assert BacklogEntry.objects.active().get().item == alone
+
+
+def test_a_plan_of_one_team_promotes_nothing_before_what_it_needs(new, team, other):
+    first, second = new(hours=144), new(hours=144)
+    DebtItem.objects.filter(pk=first.pk).update(team=other)
+    Prerequisite.objects.create(item=second, needs=first)
+    scores.score_items([first.pk, second.pk])
+    assert [each["change"] for each in backlog.plan(team=team)] == ["leave"]
+    backlog.apply_plan(team=team, by=None)
+    assert not BacklogEntry.objects.exists()
+    # The other way round nothing is missing.
+    backlog.apply_plan(team=other, by=None)
+    assert BacklogEntry.objects.get().item == first
+    backlog.apply_plan(team=team, by=None)
+    assert BacklogEntry.objects.count() == 2
+
+
+def test_a_plan_of_one_team_takes_nothing_away_from_what_needs_it(run, new, team, other):
+    first, second = new(hours=144), new(hours=144)
+    DebtItem.objects.filter(pk=first.pk).update(team=other)
+    Prerequisite.objects.create(item=second, needs=first)
+    run()
+    for item in (first, second):
+        debt.update(pk=item.pk, fields={}, impacts=[toil(1)], by=None)
+    assert [each["change"] for each in backlog.apply_plan(team=other, by=None)] == ["leave"]
+    assert BacklogEntry.objects.active().count() == 2
+    backlog.apply_plan(team=team, by=None)
+    backlog.apply_plan(team=other, by=None)
+    assert not BacklogEntry.objects.active().exists()
 
 
 # --- Many hands -----------------------------------------------------------------------------------
