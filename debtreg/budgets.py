@@ -92,7 +92,7 @@ def refresh(slo_ids: Sequence[int] | None = None, *, now: datetime | None = None
     ends = _ends(chosen, now)
     spans = {slo.pk: _spans(slo, ends[slo.pk]) for slo in chosen}
     sums = add_up(spans)
-    quiet = _Maintenances(spans)
+    quiet = Maintenances(spans)
     states = [state for slo in chosen for state in _states(slo, spans[slo.pk], sums, quiet)]
     SloState.objects.bulk_create(
         states,
@@ -260,7 +260,7 @@ def _raw(spans: str) -> str:
     return f"SELECT slo_id, part, {readings.of_slices()} FROM ({slices}) p GROUP BY slo_id, part"
 
 
-class _Maintenances:
+class Maintenances:
     """How much of a window is maintenance."""
 
     def __init__(self, spans: Mapping[int, Mapping[str, Span]]) -> None:
@@ -304,7 +304,7 @@ def _states(
     slo: Slo,
     spans: Mapping[str, Span],
     sums: Mapping[tuple[int, str], Sums],
-    quiet: _Maintenances,
+    quiet: Maintenances,
 ) -> list[SloState]:
     """The rows of one SLO, with its alerts on their long windows."""
     found = {
@@ -328,7 +328,7 @@ def _states(
     return list(found.values())
 
 
-def _state(slo: Slo, window: str, span: Span, sums: Sums | None, quiet: _Maintenances) -> SloState:
+def _state(slo: Slo, window: str, span: Span, sums: Sums | None, quiet: Maintenances) -> SloState:
     sums = sums or dict.fromkeys(readings.SUMS, 0)
     good, total = sums["good"], sums["total"]
     if slo.method == Method.TIMESLICES:

@@ -34,6 +34,7 @@ def add_schedule(sender: Celery, **_: Any) -> None:
             "options": {"expires": float(settings.MEASURE_SECONDS)},
         },
         "score-nightly": {"task": "debtreg.tasks.score_nightly", "schedule": nightly},
+        "record-periods": {"task": "debtreg.tasks.record_periods", "schedule": nightly},
         "forget-keys": {"task": "debtreg.tasks.forget_keys", "schedule": nightly},
     }
 

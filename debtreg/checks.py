@@ -10,7 +10,10 @@ from django.utils.module_loading import import_string
 
 from debtreg import versions
 
-NEEDED = {"debtreg.tasks.sweep", "debtreg.tasks.score_nightly", "debtreg.tasks.forget_keys"}
+NEEDED = {
+    *("debtreg.tasks.sweep", "debtreg.tasks.score_nightly", "debtreg.tasks.forget_keys"),
+    "debtreg.tasks.record_periods",
+}
 
 
 @register("jobs")

@@ -199,6 +199,8 @@ def unknown_deductions(context: Context) -> Iterator[Gap]:
     entries = PenaltyEntry.objects.filter(known=False, guarantee__in=by_key).order_by("starts_on")
     for entry in entries:
         why = next((each["message"] for each in entry.findings if each["level"] == "gap"), "")
+        if entry.slo_id:
+            why += f" {entry.source}"
         yield context.of(
             by_key[entry.guarantee_id],
             FindingKind.UNKNOWN_DEDUCTION,

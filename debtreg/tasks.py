@@ -15,7 +15,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
 
 from debtreg import tracing
-from debtreg.actions import findings, imports, jobs, measurements, scores, users, what_if
+from debtreg.actions import (
+    findings,
+    imports,
+    jobs,
+    measurements,
+    periods,
+    scores,
+    users,
+    what_if,
+)
 from debtreg.errors import DebtregError
 from debtreg.models import Fetch, Job, JobState, LedgerImport, ScoringRun, WhatIf
 from debtreg.models.job import MAX_ATTEMPTS
@@ -150,6 +159,12 @@ def score_nightly() -> int:
     run = scores.queue_run(by=None)
     enqueue(run)
     return run.pk
+
+
+@shared_task
+def record_periods() -> int:
+    """Put the periods of guarantees that are over into the penalty ledger. Returns how many."""
+    return periods.record()
 
 
 @shared_task

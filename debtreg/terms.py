@@ -6,7 +6,7 @@ import re
 import unicodedata
 from calendar import monthrange
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from debtreg.models import (
     Contract,
     Dependency,
     Guarantee,
+    PenaltyEntry,
     Service,
     Terms,
     WindowKind,
@@ -193,7 +194,11 @@ def feasibilities(terms: Iterable[Terms], graph: Graph) -> dict[int, Feasibility
 
 def is_availability(terms: Terms) -> bool:
     """At least so many percent of the time, or of the requests."""
-    return terms.unit in ("%", "percent") and terms.operator in (">=", ">")
+    return is_percentage(terms) and terms.operator in (">=", ">")
+
+
+def is_percentage(terms: Terms) -> bool:
+    return terms.unit in ("%", "percent")
 
 
 # --- Periods --------------------------------------------------------------------------------------
@@ -237,6 +242,55 @@ def calendar_period(kind: str, day: date) -> tuple[date, date]:
     first = date(day.year, (day.month - 1) // months * months + 1, 1)
     month = first.month + months - 1
     return first, date(day.year, month, monthrange(day.year, month)[1])
+
+
+def periods(
+    guarantee: Guarantee, since: date, today: date, taken: Sequence[PenaltyEntry]
+) -> Iterator[tuple[date, date]]:
+    """First and last days of the periods that are over, from the one that `since` is in.
+
+    guarantee : with_terms
+    taken : entries of its ledger; rolling periods go on after one that lies across them
+
+    Rolling periods follow each other from the day the contract starts; a guarantee that names no
+    period has calendar months.
+    """
+    versions = list(guarantee.terms.all())
+    start, end = guarantee.contract.starts_on, guarantee.contract.ends_on or date.max
+    day, anchor = max(since, start or since), start or date(1970, 1, 1)
+    while day < today and day <= end:
+        terms = terms_on(versions, day)
+        first, last = _period_at(terms, day, anchor)
+        later = terms_on(versions, last)
+        if later and (terms is None or _length(later) != _length(terms)):
+            first, last = _period_at(later, day, anchor)
+            terms = later
+        across = [
+            each.ends_on
+            for each in taken
+            if each.starts_on <= last
+            and each.ends_on >= first
+            and (each.starts_on, each.ends_on) != (first, last)
+        ]
+        if across and terms and terms.period == WindowKind.ROLLING:
+            anchor = max(across) + timedelta(days=1)
+            day = max(day, anchor)
+            continue
+        if last < today and not across:
+            yield first, last
+        day = last + timedelta(days=1)
+
+
+def _length(terms: Terms) -> tuple[str, Decimal | None]:
+    return terms.period, terms.period_hours if terms.period == WindowKind.ROLLING else None
+
+
+def _period_at(terms: Terms | None, day: date, anchor: date) -> tuple[date, date]:
+    if terms and terms.period == WindowKind.ROLLING and terms.period_hours:
+        days = max(1, -int(-terms.period_hours // 24))
+        first = day - timedelta(days=(day - anchor).days % days)
+        return first, first + timedelta(days=days - 1)
+    return calendar_period(terms.period if terms and terms.period else WindowKind.MONTH, day)
 
 
 def last_period(terms: Terms | None, today: date) -> tuple[date, date]:

@@ -16,7 +16,7 @@ from debtreg import terms as bridge
 from debtreg.actions import audit, findings, rights, scores
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict, NotAllowed, NotFound
-from debtreg.models import Contract, Guarantee, PenaltyEntry, Terms, User, terms_on
+from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, terms_on
 from debtreg.numbers import plain
 
 # Columns of a guarantee that are written; its edge follows from the scope where it is not named.
@@ -323,12 +323,16 @@ def record_period(
     measured: Any,
     requests: Decimal | int | None,
     source: str = "",
+    slo: Slo | None = None,
+    refresh: bool = True,
     by: User | None,
 ) -> PenaltyEntry:
     """Note what was measured of a guarantee in a period, and price it by what was in force.
 
     measured : "0.3301s", a number in the target's unit, {low, high}, or None for nothing
     requests : how many it rests on
+    slo : that has measured it, for the clock; None where a person records it, which stays then
+    refresh : False where the caller sees to the findings itself
 
     A repeat changes nothing; another value replaces what was recorded of the same period.
     Raises NoSuchPeriod, PeriodsOverlap, and DebtregError for what cannot be read.
@@ -346,12 +350,14 @@ def record_period(
             f"{other.starts_on} to {other.ends_on} is recorded already: no day counts twice.",
             hint="Correct that entry, or remove it first.",
         )
+    if slo and row and row.slo_id is None:
+        return row
     old = audit.values_of(row) if row else None
     if row is None:
         row = PenaltyEntry(guarantee=guarantee, starts_on=starts_on, ends_on=ends_on)
     row.measured = plain(measured) if isinstance(measured, Decimal | float) else measured
     row.requests = None if requests is None else Decimal(requests)
-    row.source = source
+    row.source, row.slo = source, slo
     _price(row, guarantee)
     new = audit.values_of(row)
     if old is not None and _differs(old, new) is False:
@@ -361,7 +367,8 @@ def record_period(
     _save(row)
     verb = "update" if old else "create"
     audit.record(f"penalty.{verb}", row, by=by, old=old, new=audit.values_of(row))
-    findings.refresh()
+    if refresh:
+        findings.refresh()
     return row
 
 

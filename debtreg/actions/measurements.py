@@ -127,7 +127,8 @@ def run(fetch_id: int, owner: str) -> bool:
             problem = error
         with transaction.atomic():
             budgets.refresh([slo.pk for slo in work.slos])
-            _note(site, problem)
+            if problem or work.slos:  # else nobody was asked
+                _note(site, problem)
             jobs.close(
                 Fetch,
                 fetch_id,
@@ -323,6 +324,11 @@ def _thousandths(events: Decimal) -> int:
     return int((events * EVENT).to_integral_value())
 
 
+def unit_of(query: str) -> str:
+    """s or ms, as the metric's name says; seconds if it has no unit."""
+    return "ms" if re.search(r"milliseconds|_ms\b|_ms_", query) else "s"
+
+
 def around(
     buckets: list[Series], query: str, threshold_ms: Decimal
 ) -> tuple[Decimal | None, Decimal | None]:
@@ -331,7 +337,7 @@ def around(
     The unit is that in the metric's name, seconds if it has none, as OpenTelemetry has it.
     None on a side without a finite boundary. Raises QueryRefused where there are no boundaries.
     """
-    factor = 1 if re.search(r"milliseconds|_ms\b|_ms_", query) else 1000
+    factor = 1 if unit_of(query) == "ms" else 1000
     bounds = set()
     for series in buckets:
         try:

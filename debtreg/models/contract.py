@@ -310,6 +310,14 @@ class PenaltyEntry(models.Model):
         default=list, blank=True, help_text="Version, days and answer of each part."
     )
     source = models.CharField(max_length=300, blank=True, help_text="Where it comes from.")
+    slo = models.ForeignKey(
+        "Slo",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The SLO that has measured it, by the clock. Empty: a person has recorded it.",
+    )
     recorded_by = models.ForeignKey(
         "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

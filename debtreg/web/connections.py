@@ -52,7 +52,7 @@ class ConnectionForm(forms.ModelForm):
             "As https://prometheus.example.org; plain http only for this machine."
         ),
     )
-    auth = forms.ChoiceField(label=gettext_lazy("Lets us in by"), choices=AuthKind.choices)
+    auth = forms.ChoiceField(label=gettext_lazy("Login"), choices=AuthKind.choices)
     username = forms.CharField(
         label=gettext_lazy("User"),
         required=False,
