@@ -316,7 +316,7 @@ def _name_inputs(
                 each["unit"] = units_of(part["kind"]).get(each["input"], "")
             elif each["scenario"] is not None:
                 each["of"] = names.get(each["scenario"], "")
-                each["unit"] = "money / year, its share"
+                each["unit"] = "money / year, left to save"
 
 
 def _source(code: Any, mean: Any) -> str:

@@ -55,7 +55,7 @@ POLICY_SCHEMA: dict[str, Any] = {
                     for name in CONFIDENCES
                 }
             ),
-            "threshold": _number(0, 1e6, "an ROI above it is promoted; strictly above"),
+            "threshold": _number(0, 1e6, "a marginal ROI above it is promoted; strictly above"),
             "demote_below": _number(
                 0, 1e6, "an entry that nobody started goes back below this marginal ROI"
             ),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from debtreg import versions
 from debtreg.models import Score, ScoreState, Service, Team
+from debtreg.web import deciding
 from debtreg.web.facets import Facets
 from debtreg.web.ranking import RankingFilter, found
 from debtreg.web.requests import PageRequest
@@ -81,16 +82,19 @@ class Plot:
 
 
 def plot(scores: Sequence[Score], threshold: float | None) -> Plot | None:
-    """Dots of the scores that have a place on two logarithmic axes; None where none has."""
+    """Dots of the scores that have a place on two logarithmic axes; None where none has.
+
+    scores : as deciding.mark leaves them
+    """
     placed = [
         score
         for score in scores
-        if (score.repair_cost or 0) > 0 and (score.weighted_benefit or 0) > 0
+        if (score.repair_cost or 0) > 0 and (score.deciding_benefit or 0) > 0  # type: ignore[attr-defined]
     ]
     if not placed:
         return None
     costs = [float(score.repair_cost or 0) for score in placed]
-    benefits = [float(score.weighted_benefit or 0) for score in placed]
+    benefits = [float(score.deciding_benefit) for score in placed]  # type: ignore[attr-defined]
     x = Axis.around(costs, LEFT, WIDE - RIGHT)
     y = Axis.around(benefits, HIGH - BOTTOM, TOP)
     dots = [
@@ -99,7 +103,7 @@ def plot(scores: Sequence[Score], threshold: float | None) -> Plot | None:
             x.place(cost),
             y.place(benefit),
             round(SMALLEST + (LARGEST - SMALLEST) * (score.confidence or 0), 1),
-            bool(score.promotes),
+            score.is_above,  # type: ignore[attr-defined]
         )
         for score, cost, benefit in zip(placed, costs, benefits, strict=True)
     ]
@@ -139,6 +143,7 @@ def chart(request: PageRequest) -> HttpResponse:
     scores = list(found(chosen).select_related("item__service")[: MOST + 1])
     form.show_choices(Facets.read())
     threshold = versions.standing().threshold
+    deciding.mark(scores, threshold)
     return render(
         request,
         "debt/chart.html",

@@ -151,7 +151,7 @@ def _input_label(each: dict[str, Any]) -> str:
     if each["input"] == "day_rate":
         return _("What a person-day costs")
     if each["input"] == "loss":
-        return _("Its share of “%(name)s” a year") % {"name": each["of"]}
+        return _("What is left of “%(name)s” to save a year") % {"name": each["of"]}
     kind = words.KINDS[each["of"]]
     return f"{kind.label}: {kind.factors[each['input']].label}"
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from debtreg import keyset, losses, versions
+from debtreg import keyset, versions
 from debtreg.models import (
     BacklogEntry,
     JobState,
@@ -26,6 +26,7 @@ from debtreg.models import (
     pk_of,
 )
 from debtreg.models.score import ScoreQuerySet
+from debtreg.web import deciding
 from debtreg.web.facets import MIN_ROIS, Facets
 from debtreg.web.requests import PageRequest
 
@@ -153,12 +154,10 @@ def ranking(request: PageRequest) -> HttpResponse:
         size=PAGE_SIZE,
         cursor=request.GET.get("cursor"),
     )
-    marginal = losses.marginal_rois([score.item_id for score in page.rows])
-    for score in page.rows:
-        score.marginal_roi = marginal.get(score.item_id)  # type: ignore[attr-defined]
+    standing = versions.standing()
+    deciding.mark(page.rows, standing.threshold)
     scope = {name: chosen.get(name) for name in ("team", "service")}
     form.show_choices(facets)
-    standing = versions.standing()
     response = render(
         request,
         "debt/ranking.html",

@@ -90,7 +90,7 @@ def test_two_versions_are_compared_field_by_field(api):
         },
         {
             "field": "threshold",
-            "meaning": "an ROI above it is promoted; strictly above",
+            "meaning": "a marginal ROI above it is promoted; strictly above",
             "old": 3.0,
             "new": 4.0,
         },

@@ -61,7 +61,7 @@ def test_the_form_begins_with_what_is_in_force_and_explains_each_number(admin: C
     for field in versions.FIELDS:
         assert f'for="id_{field.path}"' in page, "every number has a label"
         assert f'id="id_{field.path}_helptext"' in page, "and says what it means"
-    assert "An ROI above it is promoted; strictly above." in page
+    assert "A marginal ROI above it is promoted; strictly above." in page
     assert "Multiplier of the benefit, neutral 1. From 0 to 3." in page
     assert "These are the numbers of version 1." in admin.get("/policies/new/?from=1").text
 
