@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from debtreg.formats.documents import Document
+from debtreg.formats.scrub import scrub
 
 Level = Literal["error", "warning", "note"]
 LONGEST_NAME = 63
@@ -61,6 +62,16 @@ class Item:
         self.findings.append(
             Finding(level, self.document.number, line, self.kind, self.name, where, message, hint)
         )
+
+    def scrub(self, value: Any, where: str = "") -> None:
+        """Take out of a part of it what people log in with, and say so of each place; in place."""
+        for path in scrub(value, where):
+            self.say(
+                "warning",
+                path,
+                "This looks like a secret and is not stored.",
+                "Give it to the connection, which keeps it encrypted.",
+            )
 
 
 @dataclass
@@ -142,7 +153,10 @@ class Contents:
 
 
 def items(documents: list[Document], findings: list[Finding]) -> Iterator[Item]:
-    """The objects of all documents; a document may be one, a list of them, or a Kubernetes List."""
+    """The objects of all documents, without secrets.
+
+    A document may be one object, a list of them, or a Kubernetes List.
+    """
     for document in documents:
         for path, value in _objects(document.value, ""):
             item = Item(document, path, {}, findings)
@@ -154,6 +168,7 @@ def items(documents: list[Document], findings: list[Finding]) -> Iterator[Item]:
             metadata = value.get("metadata")
             if isinstance(metadata, dict):
                 item.name = str(metadata.get("name") or "")
+            item.scrub(value)
             yield item
         for path in document.repeated:
             Item(document, "", {}, findings).say(

@@ -56,7 +56,6 @@ _CALENDAR = {
 _DURATIONS = {"month": "1M", "quarter": "1Q", "year": "1Y"}
 NEW_YEAR = "2026-01-01 00:00:00"
 _OTHERS = ("sloth",)  # formats whose SLOs travel in an annotation
-_SECRET = re.compile(r"secret|token|passw|credential|key", re.I)
 _PROMETHEUS = {"", "Prometheus", "prometheus"}
 _OPERATORS_OF_LATENCY = ("lt", "lte")
 
@@ -88,23 +87,9 @@ def read(found: list[Document]) -> Contents:
             if kind == "SLI" and item.name in indicators.used:
                 item.say("note", "", "It is written into the SLOs that name it.")
             else:
-                contents.kept.append(KeptEntry(kind, item.name, _without_secrets(item)))
+                contents.kept.append(KeptEntry(kind, item.name, item.value))
     contents.tidy()
     return contents
-
-
-def _without_secrets(item: Item) -> dict[str, Any]:
-    """The object as it is kept: what people log in with is not."""
-    details = mapping(mapping(item.value.get("spec")).get("connectionDetails"))
-    for name in [name for name in details if _SECRET.search(name)]:
-        details.pop(name)
-        item.say(
-            "warning",
-            f"spec.connectionDetails.{name}",
-            "This looks like a secret and is not stored.",
-            "Give it to the connection, which keeps it encrypted.",
-        )
-    return item.value
 
 
 def _prepare(item: Item) -> bool:
@@ -333,6 +318,7 @@ class _Slo:
             return
         try:
             entry.source_format, entry.kept = _unpacked(kept, deepcopy(entry.kept))
+            self.item.scrub(entry.kept, f"metadata.annotations.{OURS}/kept")
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
             self.item.say(
                 "warning",

@@ -1,8 +1,10 @@
 """Files of other tools come in once, whole where they can, and go out as they came."""
 
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 
 from debtreg.actions import slo_imports
 from debtreg.actions.debt import NotValid
@@ -281,3 +283,22 @@ def test_only_sres_import(web):
 def test_what_is_asked_for_has_to_be_there(web, options):
     with pytest.raises(NotValid):
         store(an_slo(), **options)
+
+
+def test_what_was_kept_before_loses_its_secrets(db):
+    secret = {"spec": {"bearer": "s3cret", "url": "https://u:s3cret@h", "team": "web"}}
+    KeptDocument.objects.create(
+        source_format="openslo", kind="DataSource", name="main", document=secret
+    )
+    slo = SloFactory(document=secret)
+    AuditEntry.objects.create(
+        action="slo.create", object_type="slo", object_key=slo.name, new={"document": secret}
+    )
+
+    forget = import_module("debtreg.migrations.0026_no_secrets_in_documents").forget
+    forget(apps, None)
+
+    slo.refresh_from_db()
+    left = {"spec": {"url": "https://h", "team": "web"}}
+    assert KeptDocument.objects.get().document == slo.document == left
+    assert AuditEntry.objects.get(object_key=slo.name).new == {"document": left}

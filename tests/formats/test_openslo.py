@@ -1,5 +1,6 @@
 """OpenSLO comes in leniently and goes out strictly, and nothing is lost between."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -332,6 +333,55 @@ def test_kind_datasource_is_taken_for_data_source_and_secrets_are_not_kept():
     assert kept.value["spec"]["connectionDetails"] == {"url": "http://prometheus:9090"}
     assert said(contents, "warning").keys() == {"kind", "spec.connectionDetails.apiToken"}
     assert "s3cret" not in str(contents.findings)
+
+
+def test_secrets_are_found_at_any_depth_under_any_name_and_in_addresses():
+    contents = read(
+        an_slo(),
+        {
+            "apiVersion": "openslo/v1",
+            "kind": "DataSource",
+            "metadata": {"name": "main", "annotations": {"jira/project-key": "PAY"}},
+            "spec": {
+                "type": "Prometheus",
+                "connectionDetails": {
+                    "url": "https://u:s3cret@h/api?token=s3cret&tenant=7",
+                    "bearer": "s3cret",
+                    "authorization": "Bearer s3cret",
+                    "pwd": 53,
+                    "useAuth": True,
+                    "headers": {"Authorization": "Bearer s3cret", "token": "s3cret"},
+                    "more": [{"deep": {"X-Auth": "s3cret"}}, {"name": "apiKey", "value": "s3cret"}],
+                    "args": ["--user", "Basic s3cret"],
+                },
+            },
+        },
+    )
+
+    (kept,) = contents.kept
+    assert kept.value["metadata"]["annotations"] == {"jira/project-key": "PAY"}
+    assert kept.value["spec"]["connectionDetails"] == {
+        "url": "https://h/api?token=&tenant=7",
+        "useAuth": True,
+        "more": [{"deep": {}}, {"name": "apiKey"}],
+        "args": ["--user", ""],
+    }
+    assert {field.removeprefix("spec.connectionDetails.") for field in said(contents)} == {
+        *("url", "bearer", "authorization", "pwd", "headers"),
+        *("more[0].deep.X-Auth", "more[1].value", "args[1]"),
+    }
+    assert "s3cret" not in str(contents.findings)
+
+
+def test_secrets_that_travel_in_an_annotation_are_not_kept_either():
+    parts = {"parts": [[["spec", "extra"], {"token": "s3cret", "team": "web"}]]}
+    value = an_slo()
+    value["metadata"]["annotations"] = {"debtreg.io/kept": json.dumps(parts)}
+
+    contents = read(value)
+
+    assert contents.slos[0].kept["spec"]["extra"] == {"team": "web"}
+    assert "metadata.annotations.debtreg.io/kept.spec.extra.token" in said(contents, "warning")
 
 
 ALERTS = """
