@@ -19,6 +19,7 @@ def test_an_operation_is_found_and_tried_with_a_token(page):
     page.goto("/api/docs/")
 
     expect(page.get_by_role("heading", name="debtreg")).to_be_visible()
+    page.get_by_role("link", name="calculators", exact=True).click()
     operation = page.locator("#operations-calculators-calculators_roi_create")
     expect(operation).to_be_visible()
     operation.click()

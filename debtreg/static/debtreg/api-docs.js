@@ -11,7 +11,10 @@ window.ui = SwaggerUIBundle({
   url: place.dataset.document,
   domNode: place,
   deepLinking: true,
-  docExpansion: "list",
+  docExpansion: "none",
+  filter: true,
+  // Each operation shows its own; the list of all takes longer to draw than the rest.
+  defaultModelsExpandDepth: -1,
   persistAuthorization: false,
   validatorUrl: null,
   requestInterceptor(request) {
