@@ -388,7 +388,14 @@ def alerts(slo: Slo, states: Mapping[str, SloState]) -> list[Alert]:
                 long_burn=long.burn_rate,
                 short_burn=short.burn_rate,
                 is_reachable=pair.threshold < most,
-                is_firing=pair.fires(long.burn_rate, short.burn_rate),
+                is_firing=_fires(pair, long, short),
             )
         )
     return found
+
+
+def _fires(pair: scoring.AlertWindow, long: SloState, short: SloState) -> bool | None:
+    """None where too little is known: one bad event of a few is no alert."""
+    if long.is_few:
+        return None
+    return pair.fires(long.burn_rate, short.burn_rate)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import DateTimeField, F, Max, Min, Q, Sum
+from django.db.models import DateTimeField, DecimalField, ExpressionWrapper, F, Max, Min, Q, Sum
 from django.utils import timezone
 
 import scoring
@@ -23,13 +23,10 @@ _YEAR_SECONDS = 365 * 86_400
 
 # A budget burns when within one of these windows so much of it went as a week has.
 _WEEK_SECONDS = 7 * 86_400
-_WINDOWS = {
-    StateWindow.HOURS_1: 3_600,
-    StateWindow.HOURS_2: 7_200,
-    StateWindow.HOURS_6: 21_600,
-    StateWindow.DAYS_1: 86_400,
-    StateWindow.DAYS_3: 259_200,
-}
+_WINDOWS = (
+    *(StateWindow.HOURS_1, StateWindow.HOURS_2, StateWindow.HOURS_6),
+    *(StateWindow.DAYS_1, StateWindow.DAYS_3),
+)
 # What was seen longer ago says nothing of now.
 _STALE = timedelta(days=1)
 
@@ -131,8 +128,16 @@ def _bad(row: dict[str, Any]) -> float:
 
 
 def _burning() -> np.ndarray[Any, Any]:
-    burns = Q()
-    for window, seconds in _WINDOWS.items():
-        burns |= Q(window=window, burn_rate__gte=_WEEK_SECONDS / seconds)
-    rows = SloState.objects.filter(burns, ends_at__gte=timezone.now() - _STALE)
+    """What went is burn rate x the time that was measured: a bad minute is no bad day. One bad
+    event of a few says nothing.
+    """
+    went = ExpressionWrapper(
+        F("burn_rate") * F("measured_seconds"), DecimalField(max_digits=36, decimal_places=12)
+    )
+    rows = SloState.objects.annotate(went=went).filter(
+        window__in=_WINDOWS,
+        is_few=False,
+        ends_at__gte=timezone.now() - _STALE,
+        went__gte=_WEEK_SECONDS,
+    )
     return np.unique(np.array(list(rows.values_list("slo_id", flat=True)), dtype="int64"))

@@ -104,7 +104,7 @@ def test_an_alert_needs_both_of_its_windows():
 
 def test_without_data_in_one_window_nobody_knows_whether_an_alert_fires():
     slo = SloFactory()
-    put(slo, (0, 10), None)
+    put(slo, (0, 1000), None)
 
     budgets.refresh(now=NOW)
     rows = {found.window: found for found in SloState.objects.all()}
@@ -113,6 +113,13 @@ def test_without_data_in_one_window_nobody_knows_whether_an_alert_fires():
     later = state(slo, "1h", now=NOW + timedelta(minutes=30))
     assert later.burn_rate == 1000
     assert later.is_firing is None
+
+
+def test_one_bad_event_of_a_few_is_no_alert():
+    slo = SloFactory()
+    put(slo, (9, 10))
+    assert state(slo, "1h").burn_rate == 100
+    assert state(slo, "1h").is_firing is None
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,18 @@ def _policy(db):
     ScoringPolicyFactory()
 
 
-def burns(slo, window=StateWindow.DAYS_1, rate="7", ago=timedelta(minutes=5)):
+SECONDS = {"1h": 3_600, "1d": 86_400, "3d": 259_200, "period": 2_592_000}
+
+
+def burns(slo, window=StateWindow.DAYS_1, rate="7", ago=timedelta(minutes=5), **columns):
     end = timezone.now() - ago
     SloState.objects.create(
-        slo=slo, window=window, starts_at=end, ends_at=end, burn_rate=Decimal(rate)
+        slo=slo,
+        window=window,
+        starts_at=end,
+        ends_at=end,
+        burn_rate=Decimal(rate),
+        **{"measured_seconds": SECONDS[window], **columns},
     )
 
 
@@ -199,6 +207,23 @@ def test_what_counts_is_how_much_of_the_budget_went(window, rate, is_burning):
     slo = SloFactory()
     burns(slo, window, rate)
     assert measured.read().burning.tolist() == ([slo.pk] if is_burning else [])
+
+
+def test_a_bad_reading_of_five_minutes_is_no_bad_week():
+    slo = SloFactory()
+    burns(slo, rate="100", measured_seconds=300)
+    burns(slo, StateWindow.DAYS_3, rate="100", measured_seconds=300)
+    assert not len(measured.read().burning)
+
+
+def test_one_bad_event_of_a_few_raises_nothing():
+    burns(SloFactory(), rate="100", is_few=True)
+    assert not len(measured.read().burning)
+
+
+def test_without_a_measured_second_nothing_burns():
+    burns(SloFactory(), rate="100", measured_seconds=0)
+    assert not len(measured.read().burning)
 
 
 def test_what_burned_yesterday_does_not_burn_today():

@@ -25,16 +25,16 @@ _SAMPLE = 1e6  # requests a year of a service of which nobody knows
 
 @transaction.atomic
 def read_on(troubles: Mapping[str, Any], *, now: datetime | None = None) -> int:
-    """Store what has happened since the last reading of each SLO that no site is asked for.
+    """Store what has happened since the last reading of each of these SLOs.
 
-    troubles : name of an SLO -> {bad: part of its budget that it uses on a usual day,
+    troubles : name of an SLO of the demo -> {bad: part of its budget that it uses on a usual day,
         incidents: [{days_ago (of the first day of the demo), hours, share (of bad events)}]}
 
     The numbers depend on the SLO and the time only. Returns how many readings were new.
     """
     now = _floor(now or timezone.now(), STEP)
     slos = list(
-        Slo.objects.filter(connection=None)
+        Slo.objects.filter(name__in=troubles, connection=None)
         .select_related("service")
         .annotate(last=Max("readings__at"))
         .order_by("pk")
@@ -58,7 +58,8 @@ def _extend(
     start = slo.last or _floor(now - timedelta(days=DAYS), HOUR)
     if slo.last:
         length = Reading.objects.values_list("seconds", flat=True).get(slo=slo, at=slo.last)
-        start = slo.last + timedelta(seconds=length)
+        # Somebody may have stored shorter ones: a reading begins at a multiple of its length.
+        start = _floor(slo.last + timedelta(seconds=length + STEP - 1), STEP)
     coarse = _floor(now - FINE, HOUR)
     if slo.slice_seconds is None and start < coarse and start == _floor(start, HOUR):
         _add(batch, slo, trouble, began, _times(start, coarse, HOUR), HOUR)
