@@ -93,13 +93,11 @@ def found(on: date) -> list[Gap]:
 
 
 def _standing(context: Context, guarantee: Guarantee) -> Iterator[Terms]:
-    """The versions that hold now or are to hold: what is over or replaced is in no one's way."""
+    """What counts now, and what waits or is to come after it; the rest is in no one's way."""
     now = terms_on(guarantee.terms.all(), context.on)
+    since = (now and now.effective_from) or date.min
     for each in guarantee.terms.all():
-        is_correction = not each.is_confirmed and now is not None
-        is_correction = is_correction and each.effective_from == now.effective_from  # type: ignore[union-attr]
-        to_come = each.effective_from is not None and each.effective_from > context.on
-        if each.replaced_at is None and (each == now or to_come or is_correction):
+        if each.replaced_at is None and (each.effective_from or date.min) >= since:
             yield each
 
 
@@ -127,12 +125,19 @@ def unconfirmed(context: Context) -> Iterator[Gap]:
             if each.is_confirmed or "target" in each.problems:
                 continue
             since = f"from {each.effective_from} on" if each.effective_from else "since ever"
+            day = max(context.on, each.effective_from or date.min)
+            holds = terms_on(guarantee.terms.all(), day)
+            until = (
+                f"until then version {holds.version} goes on to hold."
+                if holds and holds.is_confirmed
+                else "it counts for nothing."
+            )
             yield context.of(
                 guarantee,
                 FindingKind.UNCONFIRMED,
                 f":{each.version}",
                 f"Version {each.version}, in force {since}, is read as"
-                f" {bridge.target_of(each)}, and nobody has confirmed it: it counts for nothing.",
+                f" {bridge.target_of(each)}, and nobody has confirmed it: {until}",
                 "Compare it with the contract's text and confirm it.",
             )
 

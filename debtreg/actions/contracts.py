@@ -16,7 +16,7 @@ from debtreg import terms as bridge
 from debtreg.actions import audit, findings, rights, scores
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict, NotAllowed, NotFound
-from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, terms_on
+from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, written_on
 from debtreg.numbers import plain
 
 # Columns of a guarantee that are written; its edge follows from the scope where it is not named.
@@ -158,8 +158,8 @@ def amend(
     rights.check(by, "catalog.change")
     guarantee = _get(guarantee_id)
     versions = list(guarantee.terms.all())
-    then = terms_on(versions, effective_from or date.min) or guarantee.latest
-    same = terms_on(
+    then = written_on(versions, effective_from or date.min) or guarantee.latest
+    same = written_on(
         [each for each in versions if each.effective_from == effective_from],
         effective_from or date.min,
     )
@@ -187,7 +187,7 @@ def _put_terms(guarantee: Guarantee, values: Mapping[str, Any], by: User | None)
     """
     latest = guarantee.latest if guarantee.pk else None
     day = values.get("effective_from")
-    base = terms_on(guarantee.terms.all(), day) if day and latest else latest
+    base = written_on(guarantee.terms.all(), day) if day and latest else latest
     wanted = {name: getattr(base, name) for name in bridge.TEXTS} if base else {}
     wanted |= {name: values[name] for name in bridge.TEXTS if name in values}
     if base and wanted == _texts(base) and day in (None, base.effective_from):
@@ -611,7 +611,7 @@ def _preview(
     if there and not problems:
         latest = there.latest
         day = values.get("effective_from")
-        base = terms_on(there.terms.all(), day) if day else latest
+        base = written_on(there.terms.all(), day) if day else latest
         same = base is not None and all(
             getattr(base, name) == values[name] for name in bridge.TEXTS if name in values
         )

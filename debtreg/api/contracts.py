@@ -166,7 +166,8 @@ class GuaranteeSerializer(StrictModelSerializer):
         source="current",
         read_only=True,
         allow_null=True,
-        help_text="The version in force today; null: none. It counts once it is confirmed.",
+        help_text="What counts today: the confirmed version that has begun last. Where none has, "
+        "what waits for confirmation and counts for nothing yet; null: nothing.",
     )
     versions = TermsSerializer(source="terms", many=True, read_only=True)
 

@@ -10,6 +10,7 @@ from .contract import (
     PenaltyEntry,
     Terms,
     terms_on,
+    written_on,
 )
 from .debt import (
     FACTORS,
@@ -185,4 +186,5 @@ __all__ = [
     "pk_of",
     "points",
     "terms_on",
+    "written_on",
 ]

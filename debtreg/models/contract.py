@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -100,25 +100,25 @@ class Guarantee(models.Model):
 
     @property
     def latest(self) -> Terms | None:
-        """The version that begins last; what was replaced by a correction does not count."""
-        return terms_on(self.terms.all(), date.max)
+        """The version that begins last, waiting or not; what was corrected does not count."""
+        return written_on(self.terms.all(), date.max)
 
     @property
     def current(self) -> Terms | None:
-        """The version in force today, confirmed or not; None outside of the contract's days."""
+        """What counts today, or waits where nothing is confirmed; None outside of the contract."""
         today = timezone.localdate()
         return terms_on(self.terms.all(), today) if self.contract.covers(today) else None
 
 
 class TermsQuerySet(models.QuerySet["Terms"]):
     def in_force(self, on: date) -> Self:
-        """Of each guarantee the version in force on a day, confirmed or not; as `terms_on`."""
+        """Of each guarantee what counts on a day, or waits where nothing is; as `terms_on`."""
         begun = Q(effective_from__isnull=True) | Q(effective_from__lte=on)
         last = (
             Terms.objects.filter(begun, guarantee=OuterRef("guarantee"), replaced_at=None)
             .order_by(
+                ExpressionWrapper(Q(confirmed_at__isnull=True), BooleanField()),
                 F("effective_from").desc(nulls_last=True),
-                F("confirmed_at").asc(nulls_last=True),
                 "-version",
             )
             .values("pk")[:1]
@@ -138,9 +138,9 @@ class Terms(models.Model):
     """What a guarantee promises from a day on: as it was written, and as numbers.
 
     The numbers follow from the words, or from how a person says that these are to be read. They
-    count once a person has confirmed them; then the row does not change any more. A correction
-    of confirmed terms is a new version of the same day, and takes their place when it is
-    confirmed itself.
+    count once a person has confirmed them; then the row does not change any more. Until an
+    amendment is confirmed, what it amends goes on to hold. A correction of confirmed terms is a
+    new version of the same day, and takes their place when it is confirmed itself.
     """
 
     guarantee = models.ForeignKey(Guarantee, on_delete=models.CASCADE, related_name="terms")
@@ -253,20 +253,36 @@ class Terms(models.Model):
 
 
 def terms_on(versions: Iterable[Terms], on: date) -> Terms | None:
-    """The version in force on a day: of those that have begun the last one.
+    """What counts on a day: the confirmed version that has begun last.
 
-    Of the same day a confirmed one goes before its correction, until that is confirmed.
+    What waits displaces nothing that is confirmed. Where nothing is, it is the draft that has begun
+    last, which counts for nothing yet.
     """
-    begun = [
+    return max(
+        _begun(versions, on),
+        key=lambda each: (each.is_confirmed, each.effective_from or date.min, each.version),
+        default=None,
+    )
+
+
+def written_on(versions: Iterable[Terms], on: date) -> Terms | None:
+    """What is written for a day, confirmed or not: the version that has begun last.
+
+    Of the same day a confirmed one goes before its correction.
+    """
+    return max(
+        _begun(versions, on),
+        key=lambda each: (each.effective_from or date.min, each.is_confirmed, each.version),
+        default=None,
+    )
+
+
+def _begun(versions: Iterable[Terms], on: date) -> list[Terms]:
+    return [
         each
         for each in versions
         if each.replaced_at is None and (each.effective_from or date.min) <= on
     ]
-    return max(
-        begun,
-        key=lambda each: (each.effective_from or date.min, each.is_confirmed, each.version),
-        default=None,
-    )
 
 
 class PenaltyEntry(models.Model):

@@ -91,6 +91,9 @@ def test_an_amendment_is_the_next_version_and_the_confirmed_one_stays(promise, s
     assert (first.target_text, first.replaced_at) == ("≤300ms", None)
     found = Guarantee.objects.with_terms().get(pk=promise.pk)
     assert (found.current, found.latest) == (first, row)
+    assert terms_on(found.terms.all(), date(2026, 8, 1)) == first
+    confirm(row, sre)
+    found = Guarantee.objects.with_terms().get(pk=promise.pk)
     assert terms_on(found.terms.all(), date(2026, 7, 31)) == first
     assert terms_on(found.terms.all(), date(2026, 8, 1)) == row
 
@@ -147,6 +150,9 @@ def test_the_database_finds_the_version_in_force_as_python_does(db):
         TermsFactory(guarantee=row, effective_from=date(2026, 4, 1))
         TermsFactory(guarantee=row, effective_from=date(2026, 4, 1), confirmed=False)
         TermsFactory(guarantee=row, effective_from=date(2026, 6, 1), confirmed=False)
+        TermsFactory(guarantee=row, effective_from=date(2026, 7, 1))
+    waiting = GuaranteeFactory(confirmed=False)
+    TermsFactory(guarantee=waiting, effective_from=date(2026, 5, 1), confirmed=False)
     old = row.terms.get(version=1)
     old.replaced_at = old.confirmed_at
     old.save()
@@ -173,9 +179,9 @@ def test_only_confirmed_terms_in_force_count(promise, sre):
     assert waiting.pk not in objectives()
     confirm(waiting.terms.get(), sre)
     assert objectives()[waiting.pk] == 0.999
-    # From today on something else was agreed, and nobody has confirmed it.
+    # From today on something else was agreed; until somebody confirms it, the old terms count.
     row = amend(promise, date(2026, 7, 15), sre, target_text="p95 ≤ 300ms")
-    assert promise.pk not in objectives()
+    assert objectives()[promise.pk] == 0.99
     confirm(row, sre)
     assert objectives()[promise.pk] == 0.95
     with time_machine.travel(date(2026, 7, 14)):
@@ -330,7 +336,8 @@ def test_what_was_recorded_is_priced_anew_when_other_terms_held(promise, sre):
     later = record(promise, sre, days=(date(2026, 5, 1), date(2026, 5, 30)))
     row = amend(promise, date(2026, 6, 1), sre, target_text="≤250ms")
     entry.refresh_from_db()
-    assert (entry.known, entry.deduct_percent) == (False, None)  # nobody has confirmed it yet
+    assert (entry.known, entry.deduct_percent) == (True, 15)  # nobody has confirmed it yet
+    assert entry.terms.version == 1
     confirm(row, sre)
     entry.refresh_from_db()
     later.refresh_from_db()

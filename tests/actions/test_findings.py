@@ -103,7 +103,9 @@ def test_only_what_holds_or_is_to_hold_is_asked_about(db):
     TermsFactory(guarantee=row, effective_from=date(2026, 7, 1))
     TermsFactory(guarantee=row, effective_from=date(2026, 7, 1), confirmed=False)
     TermsFactory(guarantee=row, effective_from=date(2026, 9, 1), confirmed=False)
-    assert [gap.key.rpartition(":")[2] for gap in found("unconfirmed")] == ["3", "4"]
+    rows = found("unconfirmed")
+    assert [gap.key.rpartition(":")[2] for gap in rows] == ["3", "4"]
+    assert "version 2 goes on to hold" in rows[1].text
     row.contract.ends_on = date(2026, 7, 14)
     row.contract.save()
     assert not found()

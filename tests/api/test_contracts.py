@@ -78,6 +78,15 @@ def test_an_amendment_waits_beside_what_is_in_force_and_can_be_dropped(api, prom
     assert is_error(api.post(address(promise, "amend"), empty), 400, "target")
 
 
+def test_what_is_confirmed_counts_while_an_amendment_waits(api, promise):
+    api.post(address(promise, "confirm"), {"version": 1})
+    body = {"effective_from": "2026-07-01", "target": "≤1s"}
+    found = api.post(address(promise, "amend"), body).json()
+    assert (found["target"], found["terms"]["target"]) == ("≤1s", "≤300ms")
+    (gap,) = api.get("/api/v1/findings/?kind=unconfirmed&open=true").json()["results"]
+    assert "Version 2, in force from 2026-07-01 on" in gap["text"]
+
+
 def test_what_was_read_is_sent_back_without_a_change(api, promise):
     api.post(address(promise, "confirm"), {"version": 1})
     found = api.get(f"{BASE}SLA-01/").json()

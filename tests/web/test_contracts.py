@@ -145,6 +145,17 @@ def test_an_amendment_begins_with_what_is_in_force_and_waits(as_role, promise):
     assert promise.terms.count() == 1
 
 
+def test_what_is_confirmed_is_in_force_while_an_amendment_waits(as_role, promise):
+    with time_machine.travel(date(2026, 7, 15), tick=False):
+        client = as_role(Role.SRE)
+        client.post(f"/guarantees/{promise.pk}/confirm/", {"version": 1})
+        sent = {"effective_from": "2026-07-01", "target_text": "≤200ms"}
+        text = client.post(f"/guarantees/{promise.pk}/amend/", sent, follow=True).text
+    assert text.count('<span class="mark m-done">In force</span>') == 2  # contract and version 1
+    assert ">Over<" not in text
+    assert "until then version 1 goes on to hold" in text
+
+
 def test_what_was_measured_goes_into_the_ledger_and_what_is_refused_stays_typed(as_role, promise):
     with time_machine.travel(date(2026, 7, 15), tick=False):
         client = as_role(Role.COMPLIANCE)
