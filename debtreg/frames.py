@@ -881,9 +881,16 @@ def of_input(
 
 
 def calculate_roi(body: Mapping[str, Any]) -> dict[str, Any]:
-    """scoring.calculate_roi under the policy in force. Raises ScoringError."""
-    policy = versions.in_force()
-    return {**scoring.calculate_roi(body, policy), "policy_version": policy.version}
+    """scoring.calculate_roi under the policy in force, or the default one. Raises ScoringError."""
+    policy = versions.standing().policy
+    answer = scoring.calculate_roi(body, policy or scoring.Policy.from_payload(versions.DEFAULTS))
+    if policy is None:
+        answer["assumptions"] = [
+            *answer["assumptions"],
+            "No version of the scoring policy is in force: the threshold is that of the default"
+            f" one, {versions.DEFAULTS['threshold']:g}.",
+        ]
+    return {**answer, "policy_version": policy.version if policy else None}
 
 
 def refusal(error: scoring.ScoringError) -> DebtregError:

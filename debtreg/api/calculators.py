@@ -148,7 +148,9 @@ class RoiAnswerSerializer(serializers.Serializer):
     roi_p95 = PlainField(help_text="ROI that is reached in 5 of 100 cases.")
     confidence = PlainField(help_text="Probability, 0 to 1, that the ROI is above the threshold.")
     promote = serializers.BooleanField(help_text="ROI is above the policy's threshold.")
-    policy_version = serializers.IntegerField()
+    policy_version = serializers.IntegerField(
+        allow_null=True, help_text="null: none is in force, and the default one counts."
+    )
     double_counted = serializers.BooleanField(
         help_text="The same minutes may be counted as downtime and as credits."
     )

@@ -280,8 +280,10 @@ def _story(form: DebtForm, impacts: Any, pk: int | None) -> dict[str, Any]:
             if each.cleaned_data.get("kind"):
                 rows.append(each.values)
     else:
-        item = form.item
-        story = scores.explain(pk=item.pk)  # type: ignore[union-attr]
+        try:
+            story = scores.explain(pk=form.item.pk)  # type: ignore[union-attr]
+        except versions.NoPolicy as error:
+            return {"problems": [f"{error.message} {error.hint}"]}
         return _with_words(story) | {"problems": []}
     try:
         return _with_words(scores.preview(fields=fields, impacts=rows)) | {"problems": problems}

@@ -12,6 +12,7 @@ from debtreg.models import DebtItem
 from tests.api.conftest import is_error
 from tests.api.test_document import DOCUMENT
 from tests.api.test_errors import post
+from tests.factories import tamper
 
 FOLDER = Path(__file__).parents[1] / "data/vectors"
 CALCULATORS = "/api/v1/calculators/"
@@ -90,6 +91,13 @@ def test_every_roi_vector_holds_over_http(api, case):
             assert Decimal(found[name]).quantize(expected) == expected, name
         else:
             assert found[name] == value, name
+
+
+def test_without_a_good_policy_the_default_one_counts_and_the_answer_says_so(api):
+    tamper(1, threshold=0.5)
+    answer = api.post(ROI, BODY).json()
+    assert answer["policy_version"] is None
+    assert "the threshold is that of the default one, 3" in answer["assumptions"][-1]
 
 
 def test_the_answer_carries_inputs_assumptions_and_steps(api):

@@ -213,6 +213,10 @@ def test_without_a_good_version_pages_can_still_be_read_and_say_what_to_do(
     page = admin.get(f"/debts/{company.best.key}/")
     assert page.status_code == 200
     assert "nothing can be scored" in page.text
+    form = admin.get(f"/debts/{company.best.key}/edit/")
+    assert form.status_code == 200
+    assert "nothing can be scored" in form.text
+    assert company.best.title in form.text
 
 
 # --- What if --------------------------------------------------------------------------------------
