@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import Exists, OuterRef, Q
 
 import scoring
 from debtreg import bulk
 from debtreg.models import (
-    BacklogEntry,
     DebtItem,
     DebtStatus,
     FailureScenario,
@@ -57,16 +55,6 @@ class Coupled:
         )
         sums = table.groupby("item_id").sum(min_count=1)
         return sums.join(scoring.gate_losses(self.scenarios))
-
-    def once_planned(self) -> Coupled:
-        """With what goes with each member once all that is promoted or started is done."""
-        members = self.scenarios.members["item_id"].unique().tolist()
-        entries = BacklogEntry.objects.active().filter(item=OuterRef("pk"))
-        planned = DebtItem.objects.filter(pk__in=members).filter(
-            Q(status=DebtStatus.DOING) | Exists(entries)
-        )
-        given = scoring.attribute_given(self.scenarios, planned.values_list("pk", flat=True))
-        return replace(self, shares=given)
 
     def of_items(self, item_ids: np.ndarray[Any, Any]) -> pd.DataFrame:
         """`by_item` for these items in this order, NaN where they are in no scenario."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 import scoring
-from debtreg import frames, measured, sensitivity
+from debtreg import frames, losses, measured, sensitivity
 from debtreg.models import (
     FACTORS,
     PRICE_UNITS,
@@ -65,15 +65,13 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     frames.complete(items, impacts, catalog)
     scores, detail = frames.score_frames(items, impacts, catalog)
     score, item = scores.iloc[0], items.iloc[0]
-    decides, decided = catalog, scores
-    if catalog.coupled.shares["item_id"].isin(items["item_id"]).any():
-        # What is promoted goes by what is left to gain once all that is promoted is done.
-        decides = replace(catalog, coupled=catalog.coupled.once_planned())
-        decided, _ = frames.score_frames(items, impacts, decides)
+    decision = _decision(items, scores, impacts, catalog)
     prices = _prices(detail, int(item["service_id"]))
     parts = [_impact(row, prices) for row in detail.to_dict("records")]
     _name_readings(parts, detail)
-    rests_on = sensitivity.describe(items, decided, detail, decides)
+    rests_on = sensitivity.describe(
+        decision.items, decision.scores, detail, decision.catalog, decision.rate_weight
+    )
     scenarios = _scenarios(int(item["item_id"]), catalog)
     _name_inputs(rests_on, parts, scenarios)
     costs = [(abs(float(part["cost_per_year"] or 0)), part["rough"]) for part in parts + scenarios]
@@ -84,8 +82,9 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "state": scoring.STATES[int(score["state"])],
         **{name: _cents(score[name]) for name in _SCORE_MONEY},
         **{name: plain(_significant(score[name])) for name in _SCORE_RATIOS},
-        "promotes": bool(decided["promotes"].iloc[0]),
-        "marginal_roi": plain(_significant(decided["roi"].iloc[0])),
+        "promotes": bool(decision.scores["promotes"].iloc[0]),
+        "marginal_roi": plain(_significant(decision.scores["roi"].iloc[0])),
+        "bundle": [f"DEBT-{pk}" for pk in decision.others],
         "rough": rough,
         "threshold": plain(catalog.policy.threshold),
         "policy_version": catalog.policy.version,
@@ -94,12 +93,56 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "impacts": parts,
         "scenarios": scenarios,
         "uncertainty": sensitivity.uncertainty(items, scores, detail, catalog),
-        "decision": sensitivity.uncertainty(items, decided, detail, decides),
+        "decision": sensitivity.uncertainty(
+            decision.items, decision.scores, detail, decision.catalog
+        ),
         "guessed_share": _guessed_share(items, detail, parts, scenarios, catalog),
         **rests_on,
         "repair": _repair(item, score, catalog),
         "roi_formula": _roi_formula(score, rough),
     }
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What one item was scored with, and what came out, by what is left to gain.
+
+    Of a bundle its benefit and its cost are those of all; rate_weight : how many times its own
+    days go at its day rate.
+    """
+
+    items: pd.DataFrame
+    scores: pd.DataFrame
+    catalog: frames.Catalog
+    others: tuple[int, ...] = ()
+    rate_weight: float = 1.0
+
+
+def _decision(
+    items: pd.DataFrame,
+    scores: pd.DataFrame,
+    impacts: pd.DataFrame,
+    catalog: frames.Catalog,
+) -> _Decision:
+    if not catalog.coupled.shares["item_id"].isin(items["item_id"]).any():
+        return _Decision(items, scores, catalog)
+    now = scores.assign(item_id=items["item_id"], team_id=items["team_id"])
+    found = losses.deciding(catalog.coupled, now, catalog.policy.threshold)
+    decides = replace(catalog, coupled=replace(catalog.coupled, shares=found.shares))
+    if not found.others:
+        return _Decision(items, frames.score_frames(items, impacts, decides)[0], decides)
+    # What the others of its bundle cost is paid in cash, as it were.
+    markup = 1.0 + catalog.policy.contingency_by_class()[items["confidence"].to_numpy()]
+    together = items.assign(cash=items["cash"] + found.others_cost / markup)
+    score = scores.iloc[0]
+    of_days = score["repair_days"] * score["day_rate"] * float(markup[0])
+    return _Decision(
+        together,
+        frames.score_frames(together, impacts, decides)[0],
+        decides,
+        found.others,
+        1.0 + found.at_its_rate / of_days if of_days > 0 else 1.0,
+    )
 
 
 def _prices(detail: pd.DataFrame, service: int) -> dict[tuple[str, str], Price]:

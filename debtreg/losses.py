@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import OuterRef, Subquery
 
 import scoring
-from debtreg import coupling
+from debtreg import coupling, versions
 from debtreg.models import (
     POINTS,
     BacklogEntry,
@@ -22,6 +22,7 @@ from debtreg.models import (
 )
 
 PLANNED = ("promoted", "started")
+NONE = -1
 _MEMBER = ["scenario_id", "item_id"]
 
 
@@ -39,7 +40,24 @@ class Part:
     saving: float | None = None  # if it alone were repaired: effectiveness x removal_value
     marginal_value: float | None = None  # of its repair, once all that is planned is done
     repair_cost: float | None = None  # currency
-    marginal_roi: float | None = None  # of the debt as a whole, not of its part here
+    # Of the debt as a whole, not of its part here; of its bundle, where that is what decides.
+    marginal_roi: float | None = None
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What promotion goes by for one debt: what is left to gain once all that is planned is done.
+
+    shares : as scoring.attribute gives them, instead of which; for a bundle of all of it, with
+        what its others save beside scenarios as a share of scenario NONE
+    others : debts that are decided together with it
+    others_cost : what repairing these costs, currency; at_its_rate : the part of its team's days
+    """
+
+    shares: pd.DataFrame
+    others: tuple[int, ...] = ()
+    others_cost: float = 0.0
+    at_its_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,52 @@ def marginal_rois(items: Collection[int]) -> dict[int, float]:
     }
 
 
+def deciding(coupled: coupling.Coupled, score: pd.DataFrame, threshold: float) -> Deciding:
+    """What decides about a member of scenarios.
+
+    coupled : its scenarios; score : item_id, team_id, own_benefit and repair_cost as they are now
+    """
+    now = score.iloc[0]
+    item = int(now["item_id"])
+    scenarios = coupled.scenarios
+    debts = _debts(scenarios.scenario_ids.tolist())
+    debts["own_benefit"] = _own(coupled.shares, debts)
+    planned = debts.index[debts["planned"]]
+    given = scoring.attribute_given(scenarios, planned)
+    if item not in debts.index:
+        return Deciding(given)
+    debts.loc[item, ["own_benefit", "repair_cost"]] = now[["own_benefit", "repair_cost"]].tolist()
+    bundle = scoring.bundles(scenarios, debts[debts["state"] != "repaired"], threshold).get(item)
+    if bundle is None:
+        return Deciding(given)
+    others = debts.loc[[pk for pk in bundle.item_ids if pk != item]]
+    at = list(bundle.parts)
+    parts = np.array([bundle.parts[position] for position in at])
+    losses = scenarios.trigger_rate[at, None] * scenarios.loss_points[at] * parts[:, None]
+    beside = np.full((1, len(POINTS)), others["own_benefit"].fillna(0.0).sum())
+    joint = pd.DataFrame(
+        np.concatenate([losses, beside]),
+        columns=[f"loss_share_{point}" for point in POINTS],
+    ).assign(
+        item_id=item, effectiveness=1.0, scenario_id=[*scenarios.scenario_ids[at].tolist(), NONE]
+    )
+    mine = others["team_id"] == now["team_id"]
+    return Deciding(
+        joint[joint["scenario_id"].ne(NONE) | joint["loss_share_likely"].ne(0)],
+        tuple(others.index.tolist()),
+        float(others["repair_cost"].sum()),
+        float(others.loc[mine, "repair_cost"].sum()),
+    )
+
+
+def _own(shares: pd.DataFrame, debts: pd.DataFrame) -> pd.Series[float]:
+    """What the own impacts of debts add to what they save in scenarios, by item id."""
+    share = scoring.pert_mean(*(shares[f"loss_share_{point}"] for point in POINTS))
+    counted = (shares["effectiveness"] * share).groupby(shares["item_id"]).sum()
+    own = debts["weighted_benefit"] - counted.reindex(debts.index).fillna(0.0)
+    return own.round(2)  # it is published in cents
+
+
 def _losses(scenarios: scoring.Scenarios, planned: Collection[int]) -> dict[int, Loss]:
     now = scenarios.start()
     is_planned = scenarios.members["item_id"].isin(planned)
@@ -128,12 +192,18 @@ def _parts(
         .merge(given[[*_MEMBER, "marginal_value"]], how="left")
         .join(debts, on="item_id")
     )
-    # What its own impacts add to what it saves in scenarios.
-    counted = (table["effectiveness"] * table["share"]).groupby(table["item_id"]).sum()
-    own = (debts["weighted_benefit"] - counted).round(2)  # it is published in cents
+    own = _own(shares, debts)
     marginal = table.groupby("item_id")["marginal_value"].sum(min_count=1)
     roi = pd.DataFrame({"own": own, "marginal": marginal}).sum(axis=1, min_count=1)
     roi /= debts["repair_cost"].where(debts["repair_cost"] > 0)
+    threshold = versions.standing().threshold
+    bundles = scoring.bundles(
+        scenarios,
+        debts[debts["state"] != "repaired"].assign(own_benefit=own),
+        np.inf if threshold is None else threshold,
+    )
+    for item, bundle in bundles.items():
+        roi[item] = bundle.roi
     roi = roi.map("{:.12g}".format).astype("float64")  # below lies noise: 0.9999999999999998
     table["marginal_roi"] = table["item_id"].map(roi).where(table["state"] != "repaired")
     table["repair_cost"] = table["repair_cost"].where(table["state"] != "repaired")
@@ -148,16 +218,19 @@ def _known(column: pd.Series[Any]) -> list[Any]:
 # --- Rows -----------------------------------------------------------------------------------------
 
 
+_DEBT = ["pk", "status", "entry", "pinned", "by_hand", "team"]
+
+
 def _debts(pks: Collection[int]) -> pd.DataFrame:
     """The members of these scenarios by item id: state, and what is published of their scores."""
     items = ScenarioMember.objects.filter(scenario__in=pks).values("item")
-    entry = BacklogEntry.objects.active().filter(item=OuterRef("pk")).values("state")
+    entry = BacklogEntry.objects.active().filter(item=OuterRef("pk"))
     rows = (
         DebtItem.objects.filter(pk__in=items)
-        .annotate(entry=Subquery(entry), benefit=F("score__weighted_benefit"))
-        .values_list("pk", "status", "entry", "benefit", "score__repair_cost")
+        .annotate(entry=Subquery(entry.values("state")), by_hand=Subquery(entry.values("pinned")))
+        .values_list(*_DEBT, "score__weighted_benefit", "score__repair_cost")
     )
-    columns = ["item_id", "status", "entry", "weighted_benefit", "repair_cost"]
+    columns = ["item_id", *_DEBT[1:], "weighted_benefit", "repair_cost"]
     table = pd.DataFrame(rows, columns=columns).set_index("item_id")
     for name in ("weighted_benefit", "repair_cost"):
         table[name] = table[name].astype("float64")
@@ -172,4 +245,9 @@ def _debts(pks: Collection[int]) -> pd.DataFrame:
         ["repaired", "started", "promoted", "accepted"],
         "open",
     )
-    return table[["state", "weighted_benefit", "repair_cost"]]
+    table["planned"] = table["state"].isin(PLANNED)
+    table["fixed"] = (
+        (table["state"] == "started") | table["pinned"].eq(True) | table["by_hand"].eq(True)
+    )
+    table["team_id"] = table["team"].fillna(NONE).astype("int64")
+    return table[["state", "planned", "fixed", "team_id", "weighted_benefit", "repair_cost"]]

@@ -361,6 +361,8 @@ def _wanted(
             "bundle": decided.loc[chosen, "bundle"],
         }
     )
+    for name in ("roi", "marginal_roi"):  # below twelve digits lies noise
+        rows[name] = rows[name].map("{:.12g}".format).astype("float64")
     names = ["item_id", "pk", "team_id", "iteration_id", "state", "displaced", "displaced_by"]
     known = entries[[*names, "placed", "placed_by"]]
     known = known.rename(columns={"team_id": "old_team", "state": "old_state"})

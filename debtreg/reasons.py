@@ -19,9 +19,9 @@ A_PERSON = "a person"
 _WHY = {
     "started": "In progress. Its ROI is {roi}.",
     "above": "ROI {roi} is above {threshold}.",
-    "bundle": "Pays only together with {others}: then they return more than {threshold} times"
-    " their repair.",
-    "bundle_kept": "Pays only together with {others}: what they return together, {together:.2f}"
+    "bundle": "Pays only together with {others}: together they return {roi} times their repair,"
+    " more than {threshold}.",
+    "bundle_kept": "Pays only together with {others}: what they return together, {roi}"
     " times their repair, has fallen to {threshold} or below, but not below {floor}: they stay.",
     "pinned": "Pinned: promoted whatever its ROI.",
     "by_hand": "Promoted by {person}: it stays whatever its ROI.",
@@ -37,6 +37,7 @@ _WHY_NOT = {
     "needs_estimate": "Its repair is no longer estimated.",
     "unpriced": "Nothing is known any more of what it costs.",
     "blocked": "It needs DEBT-{blocked_by} first, which is not promoted.",
+    "partner": "It pays only together with DEBT-{blocked_by}, which cannot be promoted.",
     "uncertain": "ROI {roi} is not certain enough to be above {threshold}.",
 }
 _BY_HAND = " Planned for {name}, where {person} has put it."
@@ -71,12 +72,11 @@ def of_promotion(
     bundled = decided[decided["bundle"] != NONE]
     groups = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
     found = []
-    for item, code, roi, bundle, together in zip(
+    for item, code, roi, bundle in zip(
         decided["item_id"],
         decided["reason"],
         decided["marginal_roi"],
         decided["bundle"],
-        decided["bundle_roi"],
         strict=True,
     ):
         others = [f"DEBT-{other}" for other in groups.get(bundle, ()) if other != item]
@@ -90,7 +90,6 @@ def of_promotion(
                 threshold=threshold,
                 floor=floor,
                 others=_listed(others) or "the others of its group",
-                together=together,
                 person=promoters.get(item) or A_PERSON,
             )
         )

@@ -13,6 +13,8 @@ from debtreg.numbers import money, plain
 
 # As many as a person can act on.
 MOST = 3
+NO_SCENARIO = -1
+_LOSS = scoring.INPUTS.index("loss")
 
 
 def uncertainty(
@@ -28,12 +30,18 @@ def uncertainty(
 
 
 def describe(
-    items: pd.DataFrame, scores: pd.DataFrame, detail: pd.DataFrame, catalog: frames.Catalog
+    items: pd.DataFrame,
+    scores: pd.DataFrame,
+    detail: pd.DataFrame,
+    catalog: frames.Catalog,
+    rate_weight: float = 1.0,
 ) -> dict[str, Any]:
     """What the decision about one item rests on. Numbers are plain texts; unknown is None.
 
     items, scores, detail : one item as frames.score_frames takes and gives it
-    catalog : what it was scored with; by Coupled.once_planned the ROI is the one that decides
+    catalog : what it was scored with; with the shares of losses.deciding the ROI is the one that
+        decides
+    rate_weight : how many times its own days go at its day rate, in a bundle
 
     Each input is {input, impact, scenario, ...}: `impact` is its position among the item's
     impacts, `scenario` the id of the scenario whose loss it is; both None for effort and day
@@ -41,9 +49,20 @@ def describe(
     """
     shares = catalog.coupled.shares
     shares = shares[shares["item_id"].isin(items["item_id"])].reset_index(drop=True)
+    no_input = np.flatnonzero(shares["scenario_id"] == NO_SCENARIO)
     given = (items, scores, detail, catalog.policy, shares)
     matter = scoring.sensitivities(*given)
     worth = scoring.information_values(*given)
+    if rate_weight != 1:
+        rate = matter["input"] == scoring.INPUTS.index("day_rate")
+        matter.loc[rate, ["elasticity", "swing"]] *= rate_weight
+        off = matter.loc[rate, "turning_value"] - matter.loc[rate, "value"]
+        matter.loc[rate, "turning_value"] = matter.loc[rate, "value"] + off / rate_weight
+    # What the others of a bundle save beside scenarios is none of its inputs.
+    matter, worth = (
+        table[~((table["input"] == _LOSS) & table["row"].isin(no_input))]
+        for table in (matter, worth)
+    )
     above = bool(scores["promotes"].iloc[0])
     turning = matter[matter["turning_value"].notna()]
     nearest = (turning["turning_value"] / turning["value"] - 1).abs()

@@ -15,6 +15,7 @@ from .budget import (
     seconds_to_exhaustion,
     serial_availability,
 )
+from .bundles import Bundle, bundles
 from .calculator import calculate_roi
 from .certainty import Doubts
 from .clauses import (
@@ -136,6 +137,7 @@ __all__ = [
     "STATES",
     "WHOLE",
     "AlertWindow",
+    "Bundle",
     "Credits",
     "CycleTimes",
     "Deduction",
@@ -159,6 +161,7 @@ __all__ = [
     "attribute_given",
     "bias",
     "budget_shares",
+    "bundles",
     "burn_rate",
     "calculate_breaker",
     "calculate_burn_rate",

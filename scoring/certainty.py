@@ -35,7 +35,9 @@ class Doubts:
         Parameters
         ----------
         savings : what repairs save in scenarios, one row each: item_id, scenario (position in
-            `scenarios`), saving (currency / year, expected; it is as uncertain as the loss)
+            `scenarios`), saving (currency / year, expected; it is as uncertain as the loss).
+            In a bundle, one row each, beside what all save: others_cost (currency) and
+            others_benefit (currency / year, without scenarios), both taken as certain
 
         Returns
         -------
@@ -57,7 +59,17 @@ class Doubts:
         number = np.cumsum(picked) - 1
         impacts = self.impacts[picked[self.impacts["item_row"]]]
         impacts = impacts.assign(item_row=number[impacts["item_row"]])
-        at = positions_of(items, shares, strict=False)
+        if "others_cost" in savings:
+            beside = savings.set_index("item_id").reindex(items["item_id"])
+            others = beside["others_cost"].to_numpy()
+            markup = 1.0 + self.policy.contingency_by_class()[items["confidence"].to_numpy()]
+            items, cost = items.assign(cash=items["cash"] + others / markup), cost + others
+            benefit = beside["others_benefit"].to_numpy()
+            own = np.nan_to_num(own) + benefit
+            certain = pd.DataFrame({"item_id": items["item_id"], "effectiveness": 1.0})
+            certain = certain.assign(**{f"loss_share_{point}": benefit for point in POINTS})
+            shares = pd.concat([shares, certain], ignore_index=True)
+        at = positions_of(items, savings[known], strict=False)
         saving = savings["saving"].to_numpy()[known]
         saved = np.bincount(at[at >= 0], saving[at >= 0], len(items))
         roi = (np.nan_to_num(own) + saved) / cost

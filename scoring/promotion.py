@@ -41,6 +41,7 @@ REASONS = (
     "unpriced",
     "blocked",  # out: needs an open item that is not promoted
     "uncertain",  # out: above, but not with the certainty that the policy asks for
+    "partner",  # out: with the rest of its group it is above, but one of that cannot be promoted
 )
 _CODE = {reason: np.int8(code) for code, reason in enumerate(REASONS)}
 _NEEDS_ESTIMATE = STATES.index("needs_estimate")
@@ -80,9 +81,10 @@ def promote(
         promoted (bool) : belongs into the backlog; newly so where not entered, and an entered one
             that is not promoted goes back
         marginal_roi (ratio) : what the repair returns given all the others that are promoted;
-            the ROI for an item in no scenario
+            the ROI for an item in no scenario; where the rest of its alternative group decides
+            with it, what they return together
         reason : code into REASONS
-        blocked_by : item id of the prerequisite that is missing, -1 for none
+        blocked_by : item id of the prerequisite, or of the partner, that is missing, -1 for none
         bundle : lowest item id of the alternative group that is promoted together, -1 for none
         bundle_roi (ratio) : what the bundle returns together, NaN for none
 
@@ -129,16 +131,18 @@ def promote(
     above = items["promotes"].to_numpy().copy()
     bundle = np.full(len(items), -1)
     bundle_roi = np.full(len(items), np.nan)
+    partner = np.full(len(items), -1)
 
     if scenarios is not None and len(scenarios.members):
         coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted, fallen)
         coupled.doubts = doubts if policy.min_confidence > 0 else None
         wanted[coupled.positions] = coupled.decide()
         fallen[coupled.positions] = False
-        marginal[coupled.positions] = coupled.marginal_roi()
-        above[coupled.positions] = coupled.marginal_roi() > _bar(policy)
-        certain[coupled.positions] = coupled.certain
         bundle[coupled.positions], bundle_roi[coupled.positions] = coupled.bundles()
+        marginal[coupled.positions], partner[coupled.positions] = coupled.left_out()
+        marginal = np.where(bundle >= 0, bundle_roi, marginal)
+        above[coupled.positions] = marginal[coupled.positions] > _bar(policy)
+        certain[coupled.positions] = coupled.certain
 
     available = wanted | fallen | started
     held = waits.held_up(available)
@@ -161,6 +165,7 @@ def promote(
         (accepted, "accepted"),
         (~estimated & (pinned | (items["state"] == _NEEDS_ESTIMATE)), "needs_estimate"),
         (held & (wanted | above), "blocked"),
+        ((partner >= 0) & (marginal >= np.where(entered, floor, _bar(policy))), "partner"),
         (np.isnan(marginal), "unpriced"),
         (entered, "fell"),
         (above & ~certain, "uncertain"),
@@ -174,7 +179,9 @@ def promote(
             "promoted": promoted,
             "marginal_roi": marginal,
             "reason": reason.astype(np.int8),
-            "blocked_by": np.where(reason == _CODE["blocked"], blocked_by, -1),
+            "blocked_by": np.select(
+                [reason == _CODE["blocked"], reason == _CODE["partner"]], [blocked_by, partner], -1
+            ),
             "bundle": np.where(promoted, bundle, -1),
             "bundle_roi": np.where(promoted, bundle_roi, np.nan),
         },
@@ -290,6 +297,7 @@ class _Coupled:
             excluded |= held
 
     def _start(self, excluded: _Bools) -> None:
+        self.excluded = excluded
         self.chosen = self.eligible & (self.entered | self.pinned) & ~excluded
         held = self.loose_waits.held_up(self._available())[self.positions]
         while (self.chosen & held).any():
@@ -380,16 +388,18 @@ class _Coupled:
         self.checked[asked] = True
 
     def _is_certain(self, group: int, joining: _Rows) -> bool:
-        """Whether it is certain enough what these return together, each as much as all of them."""
+        """Whether it is certain enough what these return together, by what each rests on."""
         if self.doubts is None:
             return bool(self.certain[joining].all())
         if group not in self.group_certain:
-            saving = self.group_roi[group] * self.cost[joining] - self.own[joining]
+            cost, own = self.cost[joining], self.own[joining]
             savings = pd.DataFrame(
                 {
                     "item_id": self.item_ids[joining],
                     "scenario": self.group_scenario[group],
-                    "saving": saving.clip(min=0.0),
+                    "saving": max(0.0, self.group_roi[group] * cost.sum() - own.sum()),
+                    "others_cost": cost.sum() - cost,
+                    "others_benefit": own.sum() - own,
                 }
             )
             found = self.doubts.certainty(savings, self.scenarios)
@@ -441,16 +451,9 @@ class _Coupled:
         for scenario in {int(s) for s in self.scenarios.scenario[rows]}:
             part = self.rows[scenario]
             inside = rows[(rows >= part.start) & (rows < part.stop)] - part.start
-            if len(inside) == 1:
-                row = part.start + inside[0]
-                saving += float(self.scenarios.effectiveness[row] * self.slopes[row])
-                continue
-            effect = self.scenarios.effectiveness[part][inside]
-            # One after the other, a column each: no step takes a small part from a large loss.
-            x = np.repeat(self.x[part][:, None], len(inside), axis=1)
-            x[inside] = np.where(np.tri(len(inside), k=-1).T > 0, 1.0 - effect[:, None], 1.0)
-            steps = np.diagonal(self.parts[scenario].slopes(x)[inside])
-            saving += float(np.nan_to_num(effect @ steps))
+            one = self.parts[scenario]
+            saved = one.loss_per_year[0] * one.together(self.x[part], inside)
+            saving += float(np.nan_to_num(saved))
         own = self.own[candidates].sum()
         return float((own + saving) / self.cost[candidates].sum())
 
@@ -475,6 +478,29 @@ class _Coupled:
                 found[joined] = self.item_ids[together].min()
                 roi[joined] = self.group_roi[number]
         return found, roi
+
+    def left_out(self) -> tuple[_Floats, _Rows]:
+        """Give what decides about each candidate by itself, or with the rest of its open group.
+
+        Beside it who of that cannot be promoted, -1 for nobody.
+        """
+        roi = self.marginal_roi()
+        partner = np.full(len(self.positions), -1)
+        able = self.eligible & ~self.held & ~self.excluded
+        for number, group_roi in enumerate(self.group_roi):
+            outside = self._outside(number)
+            if not len(outside):
+                continue
+            led = outside[~(roi[outside] >= group_roi)] if group_roi > 0 else outside[:0]
+            roi[led] = group_roi
+            missing = outside[~able[outside]]
+            for candidate in led:
+                others = missing[missing != candidate]
+                partner[candidate] = self.item_ids[others].min(initial=2**62)
+            partner[partner == 2**62] = -1
+            if group_roi > self.bar and not len(missing):
+                self.certain[led] = self._is_certain(number, outside)
+        return roi, partner
 
     def _available(self) -> _Bools:
         available = self.others.copy()

@@ -170,6 +170,17 @@ class Scenarios:
         part: _Floats = others * inner
         return part
 
+    def together(self, x: _Floats, rows: NDArray[np.int64]) -> float:
+        """Give what part of the loss goes at x if these members are repaired together.
+
+        The scenario is the only one here (see `one`).
+        """
+        effect = self.effectiveness[rows]
+        # One after the other, a column each: no step takes a small part from a large loss.
+        steps = np.repeat(x[:, None], len(rows), axis=1)
+        steps[rows] = np.where(np.tri(len(rows), k=-1).T > 0, 1.0 - effect[:, None], 1.0)
+        return float(effect @ np.diagonal(self.parts(steps)[rows]))
+
 
 def _check_members(scenarios: pd.DataFrame, members: pd.DataFrame) -> None:
     ids = scenarios["scenario_id"]

@@ -172,7 +172,7 @@ def test_an_unknown_loss_leaves_its_parts_unknown(db, unknown):
 
 def test_scenarios_are_read_in_a_fixed_number_of_queries(db, django_assert_num_queries):
     found = [ScenarioMemberFactory().scenario for _ in range(3)]
-    queries = 2 if connection.vendor == "postgresql" else 4  # a COPY is not counted
+    queries = 3 if connection.vendor == "postgresql" else 5  # a COPY is not counted
     with django_assert_num_queries(queries):
         assert len(losses.of([found[0].pk])) == 1
     for scenario in found:
@@ -196,9 +196,32 @@ def test_a_repair_that_saves_nothing_returns_exactly_nothing(db):
     scenario = FailureScenarioFactory()
     members = [
         ScenarioMemberFactory(
-            scenario=scenario, role="alternative", group="g", item__effort=3.7, item__impacts=[]
+            scenario=scenario,
+            role=role,
+            group="g" if role == "alternative" else "",
+            item__effort=3.7,
+            item__impacts=[],
         )
-        for _ in range(3)
+        for role in ("gate", "alternative", "alternative", "alternative")
+    ]
+    BacklogEntryFactory(item=members[0].item, team=members[0].item.team)
+    scores.score_items([member.item_id for member in members])
+    parts = parts_of(scenario)
+    assert [part.marginal_roi for part in parts if part.state == "open"] == [0.0] * 3
+
+
+def test_what_pays_only_together_returns_what_it_returns_together(db):
+    scenario = FailureScenarioFactory()
+    members = [
+        ScenarioMemberFactory(
+            scenario=scenario, role="alternative", group="g", item__effort=4.0, item__impacts=[]
+        )
+        for _ in range(2)
     ]
     scores.score_items([member.item_id for member in members])
-    assert {part.marginal_roi for part in parts_of(scenario)} == {0.0}
+    # 100,000 for two times four days, while the repair of one saves nothing.
+    assert [part.marginal_roi for part in parts_of(scenario)] == [100_000 / 12_800] * 2
+    assert [part.marginal_value for part in parts_of(scenario)] == [0.0] * 2
+    for member in members:
+        BacklogEntryFactory(item=member.item, team=member.item.team)
+    assert [part.marginal_roi for part in parts_of(scenario)] == [100_000 / 12_800] * 2

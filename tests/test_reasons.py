@@ -15,7 +15,6 @@ def decided(reason, roi=5.0, item=7, bundle=-1, blocked_by=-1):
         "reason": scoring.REASONS.index(reason),
         "marginal_roi": roi,
         "bundle": bundle,
-        "bundle_roi": 2.67,
         "blocked_by": blocked_by,
     }
 
@@ -25,15 +24,14 @@ def test_what_is_just_above_is_seen_to_be_above():
     assert reasons.of_promotion(rows, POLICY) == ["ROI 3.00001000 is above 3."]
 
 
-def test_a_bundle_names_the_others_and_no_ratio_of_one_member():
+def test_a_bundle_names_the_others_and_what_they_return_together():
     rows = pd.DataFrame([decided("bundle", 15.0, item=n, bundle=1) for n in (1, 2, 3)])
     found = reasons.of_promotion(rows, POLICY)
-    assert "together with DEBT-1 and DEBT-3:" in found[1]
-    assert "15" not in found[1]
+    assert "together with DEBT-1 and DEBT-3: together they return 15.00 times" in found[1]
 
 
 def test_a_bundle_that_is_kept_does_not_say_that_it_returns_more_than_the_threshold():
-    rows = pd.DataFrame([decided("bundle_kept", 5.34, item=n, bundle=1) for n in (1, 2)])
+    rows = pd.DataFrame([decided("bundle_kept", 2.67, item=n, bundle=1) for n in (1, 2)])
     assert reasons.of_promotion(rows, POLICY)[0] == (
         "Pays only together with DEBT-2: what they return together, 2.67 times their repair,"
         " has fallen to 3 or below, but not below 2.5: they stay."

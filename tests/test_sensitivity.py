@@ -16,6 +16,7 @@ from tests.factories import (
     PriceFactory,
     ScenarioMemberFactory,
     ServiceFactory,
+    TeamFactory,
     stated,
     toil,
 )
@@ -127,6 +128,35 @@ def test_the_decision_about_a_member_goes_by_what_is_left_to_gain(gates):
     assert float(days) == pytest.approx(4 * 0.675 / 3)
     # Its own promotion does not count against it.
     assert scores.explain(pk=second.pk)["promotes"]
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_the_decision_about_a_bundle_goes_by_what_it_returns_together(db, planned):
+    """48,000 for two times four days at 1,600: 3.75 times their cost."""
+    scenario = FailureScenarioFactory(
+        loss_low=Decimal(20_000), loss_likely=Decimal(42_000), loss_high=Decimal(100_000)
+    )
+    team = TeamFactory(day_rate=1600)
+    items = [
+        ScenarioMemberFactory(
+            scenario=scenario,
+            role=MemberRole.ALTERNATIVE,
+            group="copies",
+            item=DebtItemFactory(service=None, team=team, effort=4.0, impacts=[]),
+        ).item
+        for _ in range(2)
+    ]
+    scores.score_items([item.pk for item in items])
+    if planned:
+        for item in items:
+            BacklogEntryFactory(item=item, team=team)
+    for item, other in zip(items, reversed(items), strict=True):
+        found = scores.explain(pk=item.pk)
+        assert (found["marginal_roi"], found["promotes"]) == ("3.75", True)
+        assert found["bundle"] == [other.key]
+        turns = {turn["input"]: float(turn["turning_value"]) for turn in found["turns"]}
+        assert turns == {"effort": 6.0, "loss": 38_400.0, "day_rate": 2_000.0}
+        assert float(found["decision"]["confidence"]) == pytest.approx(0.709, abs=0.001)
 
 
 def test_an_item_in_no_scenario_is_decided_by_its_roi(item):

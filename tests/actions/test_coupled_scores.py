@@ -179,8 +179,8 @@ def test_a_bundle_without_room_for_all_of_it_leaves_its_days_to_others(transacti
     first, second, third = (entries[item.pk] for item in items)
     assert {entry.state for entry in (first, second, third)} == {"unscheduled"}
     assert first.reason == (
-        f"Pays only together with {items[1].key} and {items[2].key}: then they return more than 3"
-        f" times their repair. Together with {items[1].key} and {items[2].key} it needs 12"
+        f"Pays only together with {items[1].key} and {items[2].key}: together they return"
+        f" 75.00 times their repair, more than 3. Together with {items[1].key} and {items[2].key} it needs 12"
         " person-days, more than the open iterations have; the largest has 8: split the work,"
         " make an iteration longer or open another."
     )

@@ -152,7 +152,7 @@ def test_an_item_of_no_team_is_in_no_backlog_and_holds_up_what_needs_it():
 def test_a_group_with_a_member_of_no_team_is_no_bundle():
     items = candidates_of({}, {}, {"teamless": True})
     group = scenarios_of((9000.0, [alternative(n) for n in range(3)]))
-    assert decide(items, scenarios=group) == ([], ["below", "below", "no_team"])
+    assert decide(items, scenarios=group) == ([], ["partner", "partner", "no_team"])
 
 
 def test_a_bundle_that_has_fallen_between_the_bars_is_kept_for_that_reason():
