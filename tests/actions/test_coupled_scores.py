@@ -180,7 +180,8 @@ def test_a_bundle_without_room_for_all_of_it_leaves_its_days_to_others(transacti
     assert {entry.state for entry in (first, second, third)} == {"unscheduled"}
     assert first.reason == (
         f"Pays only together with {items[1].key} and {items[2].key}: together they return"
-        f" 75.00 times their repair, more than 3. Together with {items[1].key} and {items[2].key} it needs 12"
+        f" 75.00 times their repair, more than 3. Together with {items[1].key} and"
+        f" {items[2].key} it needs 12"
         " person-days, more than the open iterations have; the largest has 8: split the work,"
         " make an iteration longer or open another."
     )
