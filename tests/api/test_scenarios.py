@@ -160,13 +160,13 @@ def test_only_sre_and_administrators_change_scenarios(client_of, body, made):
 
 
 def test_a_list_takes_as_many_queries_for_many_as_for_one(api, made, django_assert_max_num_queries):
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert len(api.get(PATH).json()["results"]) == 1
     for _ in range(4):
         scenario = FailureScenarioFactory()
         for _ in range(4):
             ScenarioMemberFactory(scenario=scenario)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         found = api.get(PATH).json()["results"]
     assert [len(each["members"]) for each in found] == [3, 4, 4, 4, 4]
 
