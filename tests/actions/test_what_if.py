@@ -199,7 +199,15 @@ def frame(*rows):
 def planned(entered=(), added=(), withdrawn=()):
     parts = [pd.DataFrame({"item_id": list(part)}) for part in (entered, added, withdrawn)]
     return plans.Plan(
-        None, parts[0], None, added=parts[1], changed=None, withdrawn=parts[2], notes=None
+        None,
+        parts[0],
+        iterations=None,
+        needs=None,
+        added=parts[1],
+        changed=None,
+        withdrawn=parts[2],
+        left=None,
+        notes=None,
     )
 
 
