@@ -80,7 +80,7 @@ def read(also: Collection[int] = ()) -> Measured:
             "pk", "kind", "objective", "service__requests_per_year", "guarantee_id"
         )
     ]
-    columns = [*scoring.SLO_COLUMNS[:3], *scoring.SLO_COLUMNS[3:], "guarantee_id"]
+    columns = [*scoring.SLO_COLUMNS, "guarantee_id"]
     slos = pd.DataFrame(rows, columns=columns).astype(
         {
             "slo_id": "int64",

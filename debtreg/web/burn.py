@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from debtreg import budgets, burn_down
-from debtreg.models import Service, SliKind, Slo, SloState, StateWindow, Team
+from debtreg.models import EVENT, Service, SliKind, Slo, SloState, StateWindow, Team
 from debtreg.numbers import plain
 from debtreg.web import exports
 from debtreg.web.requests import PageRequest
@@ -67,7 +67,7 @@ class Cell:
     def events(self) -> Decimal | None:
         if self.state is None or self.state.total is None:
             return None
-        return Decimal(self.state.total) / 1000
+        return Decimal(self.state.total) / EVENT
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,7 @@ def test_impacts_name_the_slo_that_measures_them(api, checkout, log):
 def test_an_slo_that_is_not_there_is_refused_by_name(api, db):
     answer = api.post(DEBTS, {"title": "A", "impacts": [{"kind": "errors", "slo": "none"}]})
 
-    is_error(answer, 400, "impacts[0].slo")
+    assert is_error(answer, 400, "impacts[0].slo")
 
 
 def test_a_bulk_call_takes_slos_by_name(api, checkout):
@@ -338,10 +338,10 @@ def test_a_bulk_call_takes_slos_by_name(api, checkout):
     impact = DebtItem.objects.get().impacts.get()
     assert (impact.slo, impact.slo_part) == (slo, 0.25)
     row["impacts"][0]["slo"] = "none"
-    is_error(api.post(f"{DEBTS}bulk/", [row]), 400, "items[0].impacts[0].slo")
+    assert is_error(api.post(f"{DEBTS}bulk/", [row]), 400, "items[0].impacts[0].slo")
 
 
 @pytest.mark.parametrize("title", ["", " ", "\u200b", "\u3000\u2060"])
 def test_a_title_that_nobody_can_see_is_none(api, db, title):
-    is_error(api.post(DEBTS, {"title": title}), 400, "title")
-    is_error(api.post(f"{DEBTS}bulk/", [{"title": title}]), 400, "items[0].title")
+    assert is_error(api.post(DEBTS, {"title": title}), 400, "title")
+    assert is_error(api.post(f"{DEBTS}bulk/", [{"title": title}]), 400, "items[0].title")
