@@ -7,7 +7,7 @@ and so does everything that only YAML 1.1 takes for something else: `yes`, `12:3
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ import yaml
 from debtreg.errors import DebtregError
 
 MOST_BYTES = 2 * 1024 * 1024
-MOST_VALUES = 100_000
+MOST_VALUES = 40_000
 DEEPEST = 50
 LONGEST_NUMBER = 60
 
@@ -72,7 +72,8 @@ class Document:
 def load(text: str | bytes) -> list[Document]:
     """All documents of a text; empty ones are left out. Raises NotReadable, naming the line.
 
-    An alias is copied each time, and what is copied counts: a bomb of them is refused.
+    Values are counted while they are read, so that what is too much is refused early. An alias is
+    copied each time, and what is copied counts: a bomb of them is refused.
     """
     if isinstance(text, bytes):
         text = _decoded(text)
@@ -81,7 +82,7 @@ def load(text: str | bytes) -> list[Document]:
             f"This is longer than {MOST_BYTES >> 20} MiB.", hint="Split it into several files."
         )
     try:
-        roots = list(_compose(yaml.parse(text, Loader=_LOADER)))
+        roots = list(_compose(_counted(yaml.parse(text, Loader=_LOADER))))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}" if mark else ""
@@ -160,6 +161,24 @@ class _Node:
     children: list[Any] = field(default_factory=list)
 
 
+def _counted(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
+    """Events up to as many as MOST_VALUES have: what follows is not even parsed."""
+    begun = (yaml.NodeEvent, yaml.DocumentStartEvent)
+    count = 0
+    for event in events:
+        count += isinstance(event, begun)
+        if count > 2 * MOST_VALUES:  # keys have events, too
+            raise _too_many(event.start_mark.line + 1 if event.start_mark else 1)
+        yield event
+
+
+def _too_many(line: int) -> NotReadable:
+    return NotReadable(
+        f"Line {line}: there are more than {MOST_VALUES:,} values here, aliases counted each time.",
+        hint="Split the file, and write out what its aliases stand for.",
+    )
+
+
 def _compose(events: Iterator[yaml.Event]) -> Iterator[_Node]:
     """The nodes of each document. Not yaml.compose: that ends the process on deep nesting."""
     anchors: dict[str, _Node] = {}
@@ -217,11 +236,7 @@ class _Reader:
 
     def read(self, node: _Node, path: str, depth: int) -> Any:
         if next(self.budget, None) is None:
-            raise NotReadable(
-                f"Line {node.line}: there are more than {MOST_VALUES:,} values here, aliases"
-                " counted each time.",
-                hint="Split the file, and write out what its aliases stand for.",
-            )
+            raise _too_many(node.line)
         if depth > DEEPEST:
             raise _too_deep(node.line)
         if node.tag and node.tag not in _TAGS:

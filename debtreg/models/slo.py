@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.core.exceptions import ValidationError
@@ -23,6 +24,10 @@ RESERVED_NAMES = ("new", "import", "export")
 # Whole minutes that divide an hour, so that hours can be added up of them.
 STEPS = [60, 120, 180, 240, 300, 360, 600, 720, 900, 1200, 1800, 3600]
 STEP_CHOICES = [(step, str(step)) for step in STEPS]
+
+
+# Between these a maintenance window lies.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class SliKind(models.TextChoices):
@@ -274,3 +279,13 @@ class Maintenance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d %H:%M} – {self.ends_at:%Y-%m-%d %H:%M}"
+
+    def clean(self) -> None:
+        """Refuse what zones and roll-ups can't reckon with: the ends of the calendar."""
+        problems = {
+            name: f"A day from {EARLIEST.year} to {LATEST.year - 1}."
+            for name in ("starts_at", "ends_at")
+            if (at := getattr(self, name)) is not None and not EARLIEST <= at < LATEST
+        }
+        if problems:
+            raise ValidationError(problems)

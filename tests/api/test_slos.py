@@ -323,3 +323,20 @@ def test_slos_go_out_as_files(api, client_of, slo):
 
 def test_files_come_in_by_sres(client_of, checkout):
     assert is_error(client_of("member").post("/api/v1/slos/import/", {"text": "a: 1"}), 403)
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [("starts_at", "0001-01-01T00:00:00Z"), ("ends_at", "9999-12-31T23:59:59Z")],
+)
+def test_maintenance_at_an_end_of_the_calendar_is_refused(api, name, moment):
+    body = {
+        "starts_at": "2026-05-01T10:00:00Z",
+        "ends_at": "2026-05-01T12:00:00Z",
+        "reason": "racks",
+    }
+
+    refused = api.post("/api/v1/maintenances/", body | {name: moment})
+
+    assert refused.status_code in (400, 422)
+    assert name in str(refused.json())

@@ -104,7 +104,9 @@ def bomb():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (bomb(), "more than 100,000 values"),
+        (bomb(), "more than 40,000 values"),
+        ("- {}\n" * 200_000, "more than 40,000 values"),
+        ("[" + "[]," * 300_000, "more than 40,000 values"),
         ("a: &a [*a]", "nested more than 50 deep"),
         ("[" * 100_000, "nested more than 50 deep"),
         ("{a: " * 60 + "}" * 60, "nested more than 50 deep"),

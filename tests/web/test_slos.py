@@ -222,3 +222,28 @@ def test_forms_are_for_sres(owner: Client, slo: Slo, path: str) -> None:
     assert owner.get(path).status_code == 403
     assert owner.post("/slos/payments-answer/remove/").status_code == 403
     assert path not in owner.get("/slos/").text
+
+
+@pytest.mark.parametrize("typed", ["NaN", "sNaN", "Infinity", "-inf"])
+@pytest.mark.parametrize("field", ["objective", "slice_target", "threshold_ms"])
+def test_what_is_no_number_is_refused_beside_its_field(
+    sre: Client, slo: Slo, field: str, typed: str
+) -> None:
+    body = FIELDS | {"service": slo.service_id, "method": "timeslices", "kind": "latency"}
+
+    for path in ("/slos/new/", f"/slos/{slo.name}/edit/"):
+        page = sre.post(path, body | {field: typed})
+        assert page.status_code == 422
+        assert field in page.context["form"].errors
+
+
+@pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
+def test_maintenance_at_an_end_of_the_calendar_is_refused(sre: Client, year: str) -> None:
+    body = {"starts_at": "2026-05-01T10:00", "ends_at": "2026-05-01T12:00", "reason": "racks"}
+    name = "starts_at" if year < "2000" else "ends_at"
+
+    page = sre.post("/maintenances/new/", body | {name: f"{year}T23:59"})
+
+    assert page.status_code == 422
+    assert name in page.context["form"].errors
+    assert not Maintenance.objects.exists()
