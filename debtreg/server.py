@@ -26,7 +26,7 @@ if settings.STATIC_ROOT:
     env.check(
         "STATIC_ROOT",
         settings.STATIC_ROOT,
-        lambda: staticfiles_storage.url("debtreg/app.css"),
+        lambda: staticfiles_storage.url("debtreg/base.css"),
         "the folder that `manage.py collectstatic` has filled",
     )
     env.stop_if_wrong()

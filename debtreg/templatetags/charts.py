@@ -1,4 +1,4 @@
-"""Small drawings as SVG, coloured by classes of app.css: the CSP allows no style attributes."""
+"""Small drawings as SVG, coloured by classes of the style sheets: the CSP allows no styles."""
 
 from __future__ import annotations
 

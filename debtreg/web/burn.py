@@ -47,7 +47,7 @@ class Cell:
 
     @property
     def heat(self) -> str:
-        """A class of app.css: h0 (nothing burns) to h5, or hx without data."""
+        """A class of pages.css: h0 (nothing burns) to h5, or hx without data."""
         if self.burn is None:
             return "hx"
         return f"h{sum(self.burn > step for step in STEPS)}"

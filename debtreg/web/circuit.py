@@ -21,7 +21,7 @@ _RAIL = 14  # from the edge to the rails of a block
 _INSET = 28  # from the edge to its rows
 # More rows than this say no more than the table beside does.
 MOST_ROWS = 24
-# Widths in units of the type in app.css.
+# Widths in units of the type in pages.css.
 _LETTER, _WIDE = 6.4, 12.2
 
 

@@ -31,7 +31,7 @@ def test_what_is_not_there_is_said_in_our_look(owner: Client, path: str) -> None
     assert response.status_code == 404
     assert "There is no such page." in response.text
     assert "To the ranking" in response.text
-    assert "app.css" in response.text
+    assert "base.css" in response.text
 
 
 def test_a_refused_form_says_what_to_do(company: Company) -> None:
