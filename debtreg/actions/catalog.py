@@ -12,7 +12,16 @@ from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from debtreg import plans
-from debtreg.actions import audit, backlog, contracts, findings, rights, scenario_entries, scores
+from debtreg.actions import (
+    audit,
+    backlog,
+    contracts,
+    findings,
+    registry,
+    rights,
+    scenario_entries,
+    scores,
+)
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import Conflict
 from debtreg.models import (
@@ -156,7 +165,7 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
 
     document : {"teams": [{slug, name}], "services": [{slug, name, team, aliases, tier or
         criticality, yearly_requests, language}], "dependencies": [{consumer, provider, protocol,
-        hard}], "slas": see contracts.ENTRY,
+        hard}], "slas": see registry.ENTRY,
         "scenarios": see scenario_entries.store; the debts that they name must be there}
     Returns how many of each are new. Raises NotValid, naming the entry.
     """
@@ -180,7 +189,7 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             ("dependencies", loader.dependency),
         )
     }
-    counts["slas"], slas_changed = contracts.load(
+    counts["slas"], slas_changed = registry.load(
         entries=_entries(document, "slas"), by=by, refresh=False
     )
     counts["scenarios"], scenarios_changed = scenario_entries.store(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-import yaml
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -20,7 +19,7 @@ from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, 
 from debtreg.numbers import plain
 
 # Columns of a guarantee that are written; its edge follows from the scope where it is not named.
-IDENTITY = ("metric", "scope_text", "consumer", "provider", "weight")
+IDENTITY = ("metric", "scope_text", "consumer", "provider", "weight", "extra")
 _WRITTEN = (*bridge.TEXTS, "effective_from")
 
 
@@ -53,7 +52,7 @@ def put_guarantees(
     Raises NotValid, by `guarantees[0].id` and so on.
     """
     rights.check(by, "catalog.change")
-    there = {row.pk: row for row in _locked(contract=contract)}
+    there = {row.pk: row for row in locked(contract=contract)}
     named = [values.get("id") for values in guarantees if values.get("id")]
     for number, values in enumerate(guarantees):
         key = values.get("id")
@@ -70,7 +69,7 @@ def put_guarantees(
     for number, values in enumerate(guarantees):
         row = there.get(values.get("id") or 0) or Guarantee(contract=contract)
         try:
-            _put(row, values, graph, by)
+            put(row, values, graph, by)
         except NotValid as error:
             where = f"guarantees[{number}]."
             raise NotValid(
@@ -78,7 +77,7 @@ def put_guarantees(
                 hint=error.hint,
                 fields={where + name: texts for name, texts in error.fields.items()},
             ) from error
-    _follow(by)
+    follow(by)
 
 
 @transaction.atomic
@@ -98,8 +97,8 @@ def put_guarantee(
         row = Guarantee(contract=contract)
     else:
         row = _get(guarantee_id)
-    _put(row, values, bridge.Graph.read(), by)
-    _follow(by)
+    put(row, values, bridge.Graph.read(), by)
+    follow(by)
     return row
 
 
@@ -107,13 +106,13 @@ def put_guarantee(
 def remove_guarantee(*, guarantee_id: int, by: User | None) -> None:
     """Remove a guarantee with its versions and its ledger; impacts stay, tied to none."""
     rights.check(by, "catalog.change")
-    if row := _locked(pk=guarantee_id):
+    if row := locked(pk=guarantee_id):
         _remove(row[0], by)
-        _follow(by)
+        follow(by)
 
 
-def _put(row: Guarantee, values: Mapping[str, Any], graph: bridge.Graph, by: User | None) -> bool:
-    """Store a guarantee and what it says; True if anything changed. The caller calls _follow."""
+def put(row: Guarantee, values: Mapping[str, Any], graph: bridge.Graph, by: User | None) -> bool:
+    """Store a guarantee and what it says; True if anything changed. The caller calls `follow`."""
     old = audit.values_of(row) if row.pk else None
     before = (row.scope_text, row.consumer_id, row.provider_id)
     for name in IDENTITY:
@@ -129,8 +128,8 @@ def _put(row: Guarantee, values: Mapping[str, Any], graph: bridge.Graph, by: Use
         row.provider_id = row.provider_id or provider
     changed = old != audit.values_of(row)
     if changed:
-        _clean(row)
-        _save(row)
+        clean(row)
+        save(row)
         verb = "update" if old else "create"
         audit.record(f"guarantee.{verb}", row, by=by, old=old, new=audit.values_of(row))
     return _put_terms(row, values, by) or changed
@@ -176,7 +175,7 @@ def amend(
         None,
     )
     row = _write(guarantee, draft, wanted, effective_from, by)
-    _follow(by)
+    follow(by)
     return row
 
 
@@ -234,8 +233,8 @@ def _write(
         row.revision += 1
     for name, value in {**texts, **bridge.read(guarantee.metric, texts)}.items():
         setattr(row, name, value)
-    _clean(row)
-    _save(row)
+    clean(row)
+    save(row)
     verb = "update" if draft else "create"
     audit.record(f"terms.{verb}", row, by=by, old=old, new=audit.values_of(row))
     _price_again(guarantee, row.effective_from)
@@ -262,7 +261,7 @@ def withdraw(*, guarantee_id: int, version: int, by: User | None) -> None:
     audit.record("terms.remove", row, by=by, old=audit.values_of(row))
     row.delete()
     _price_again(guarantee, row.effective_from)
-    _follow(by)
+    follow(by)
 
 
 @transaction.atomic
@@ -307,7 +306,7 @@ def confirm(
     row.save(update_fields=["confirmed_by", "confirmed_at"])
     audit.record("terms.confirm", row, by=by, old=old, new=audit.values_of(row))
     _price_again(guarantee, row.effective_from)
-    _follow(by)
+    follow(by)
     return row
 
 
@@ -363,8 +362,8 @@ def record_period(
     if old is not None and _differs(old, new) is False:
         return row
     row.recorded_by, row.recorded_at = by, timezone.now()
-    _clean(row)
-    _save(row)
+    clean(row)
+    save(row)
     verb = "update" if old else "create"
     audit.record(f"penalty.{verb}", row, by=by, old=old, new=audit.values_of(row))
     if refresh:
@@ -409,230 +408,6 @@ def _price_again(guarantee: Guarantee, since: date | None) -> None:
             audit.record("penalty.price", row, by=None, old=old, new=new)
 
 
-# --- The registry's form --------------------------------------------------------------------------
-
-ENTRY = {
-    "id": "reference",
-    "metric": "metric",
-    "target": "target_text",
-    "scope": "scope_text",
-    "penalty_clause": "penalty_clause",
-    "window": "window_text",
-    "target_reading": "target_reading",
-    "penalty_reading": "penalty_reading",
-    "window_reading": "window_reading",
-    "effective_from": "effective_from",
-    "objective_percent": "budget_objective",
-    "weight": "weight",
-}
-_NEEDED = ("id", "metric", "target")
-MOST_ENTRIES = 2_000
-LARGEST_TEXT = 1_000_000
-
-
-def document_of(text: str | bytes) -> Any:
-    """What a text says in YAML. Raises NotValid."""
-    if len(text) > LARGEST_TEXT:
-        raise NotValid(
-            f"This is longer than {LARGEST_TEXT:,} characters.",
-            hint="Import it in parts.",
-        )
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        where = " ".join(str(error).split())[:300]
-        raise NotValid(
-            f"This is not YAML: {where}", hint="Look at demo/services.yaml for the form."
-        ) from error
-
-
-def entries_of(document: Any) -> list[Mapping[str, Any]]:
-    """The `slas` of a document. Raises NotValid."""
-    entries = document.get("slas") if isinstance(document, Mapping) else None
-    if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
-        raise NotValid(
-            "There is no list of `slas` in it.",
-            hint="Each has id, metric, target, and may have scope, penalty_clause and window.",
-        )
-    if len(entries) > MOST_ENTRIES:
-        raise NotValid(
-            f"These are {len(entries)} entries; {MOST_ENTRIES} at once are the most.",
-            hint="Import them in parts.",
-        )
-    return entries
-
-
-def values_of(entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What an entry says, by the names of our columns; and field -> what is wrong with it."""
-    found: dict[str, Any] = {}
-    problems: dict[str, str] = {}
-    for name, column in ENTRY.items():
-        value = entry.get(name)
-        if name in _NEEDED and (value is None or not str(value).strip()):
-            problems[name] = "is missing."
-            continue
-        if value is None and name not in ("scope", "penalty_clause", "window"):
-            continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float | date | None):
-            problems[name] = "is neither a text nor a number."
-            continue
-        try:
-            found[column] = _READ.get(name, _as_text)(value)
-        except (ValueError, InvalidOperation):
-            problems[name] = f"'{str(value)[:40]}' is no {_KINDS.get(name, 'text')}."
-    return found, problems
-
-
-def _as_text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
-
-
-def _as_day(value: Any) -> date:
-    return value if type(value) is date else date.fromisoformat(str(value))
-
-
-def _as_ratio(value: Any) -> Decimal:
-    number = Decimal(str(value).strip().removesuffix("%").strip())
-    if not 0 <= number < 100:
-        raise ValueError(value)
-    return number / 100
-
-
-_READ = {
-    "effective_from": _as_day,
-    "objective_percent": _as_ratio,
-    "weight": lambda value: Decimal(str(value)),
-}
-_KINDS = {
-    "effective_from": "day such as 2026-03-01",
-    "objective_percent": "percentage below 100",
-    "weight": "number",
-}
-
-
-@transaction.atomic
-def load(
-    *, entries: Sequence[Mapping[str, Any]], by: User | None, refresh: bool = True
-) -> tuple[int, bool]:
-    """Take in `slas`; several may be guarantees of one contract. A repeat changes nothing.
-
-    refresh : False where the caller sees to the findings itself
-
-    What an entry leaves out of a guarantee that is there stays as it is; but scope, penalty_clause
-    and window belong to it, and are empty if they are left out.
-    Returns how many contracts are new, and whether anything changed. Raises NotValid, naming the
-    entry.
-    """
-    rights.check(by, "catalog.change")
-    graph = bridge.Graph.read()
-    contracts = {row.reference: row for row in Contract.objects.all()}
-    guarantees = (
-        {(row.contract_id, row.metric, row.scope_text): row for row in _locked()} if entries else {}
-    )
-    new, changed = 0, False
-    for entry in entries:
-        values, problems = values_of(entry)
-        where = f"slas: {str(entry.get('id') or '')[:80]}".rstrip()
-        if problems:
-            name, problem = next(iter(problems.items()))
-            raise NotValid(
-                f"{where}: {name} {problem}",
-                hint=f"Give each entry its {name}." if name in _NEEDED else "Correct it.",
-            )
-        try:
-            contract = contracts.get(values["reference"])
-            if contract is None:
-                contract = Contract(reference=values.pop("reference"))
-                _clean(contract)
-                _save(contract)
-                contracts[contract.reference] = contract
-                audit.record("contract.create", contract, by=by, new=audit.values_of(contract))
-                new += 1
-            key = (contract.pk, values["metric"], values["scope_text"])
-            row = guarantees.get(key) or Guarantee(contract=contract)
-            if _put(row, values, graph, by):
-                changed = True
-                guarantees[key] = Guarantee.objects.with_terms().get(pk=row.pk)
-        except NotValid as error:
-            raise NotValid(
-                f"{where}: {error.message}", hint=error.hint, fields=error.fields
-            ) from error
-    if changed:
-        scores.queue_run(by=by)
-    if changed and refresh:
-        counted = {"slas": len(entries), "new": new}
-        audit.record("contract.load", "contracts", by=by, new=counted, kind="contract")
-        findings.refresh()
-    return new, changed
-
-
-def preview(*, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What `load` would do, entry by entry, storing nothing.
-
-    Returns {reference, metric, scope, state ("new", "changed", "same" or "wrong"), texts, typed
-    (columns of Terms), target, consumer, provider, findings: [{kind, text}]} for each.
-    """
-    graph = bridge.Graph.read()
-    known = {
-        (row.contract.reference, row.metric, row.scope_text): row
-        for row in Guarantee.objects.with_terms()
-    }
-    return [_preview(entry, graph, known) for entry in entries]
-
-
-def _preview(
-    entry: Mapping[str, Any], graph: bridge.Graph, known: Mapping[tuple[str, str, str], Guarantee]
-) -> dict[str, Any]:
-    values, problems = values_of(entry)
-    reference, metric = values.get("reference", ""), values.get("metric", "")
-    scope = values.get("scope_text", "")
-    found = [{"kind": "wrong", "text": f"{name} {text}"} for name, text in problems.items()]
-    unknown = [str(name)[:40] for name in entry if name not in ENTRY]
-    if unknown:
-        text = f"There is no field {', '.join(unknown)}: it is left out."
-        found.append({"kind": "unknown_field", "text": text})
-    texts = {name: values.get(name) or "" for name in bridge.TEXTS if name != "budget_objective"}
-    typed = bridge.read(metric, texts)
-    if "target" not in problems:
-        found += [{"kind": "unparsed", "text": text} for text in typed["problems"].values()]
-    there = known.get((reference, metric, scope))
-    consumer, provider = graph.ends(scope)
-    if there:
-        consumer, provider = there.consumer_id or consumer, there.provider_id or provider
-    names = bridge.ends_of(scope)
-    for name, key in zip(names, (consumer, provider), strict=True):
-        if name and key is None:
-            text = f"“{name}” is no service of the catalog, or of several."
-            found.append({"kind": "edge_missing", "text": text})
-    if consumer and provider and not graph.has_edge(consumer, provider):
-        text = f"The catalog has no dependency {graph.slugs[consumer]} → {graph.slugs[provider]}."
-        found.append({"kind": "edge_missing", "text": text})
-    state = "wrong" if problems else "new"
-    if there and not problems:
-        latest = there.latest
-        day = values.get("effective_from")
-        base = written_on(there.terms.all(), day) if day else latest
-        same = base is not None and all(
-            getattr(base, name) == values[name] for name in bridge.TEXTS if name in values
-        )
-        same = same and (day is None or base.effective_from == day)  # type: ignore[union-attr]
-        same = same and there.weight == values.get("weight", there.weight)
-        state = "same" if same else "changed"
-    terms = Terms(**{**texts, **typed})
-    return {
-        "reference": reference,
-        "metric": metric,
-        "scope": scope,
-        "state": state,
-        "texts": texts,
-        "typed": terms,
-        "target": bridge.target_of(terms),
-        "consumer": graph.slugs.get(consumer or 0),
-        "provider": graph.slugs.get(provider or 0),
-        "findings": found,
-    }
-
-
 @transaction.atomic
 def resolve_edges(*, by: User | None) -> int:
     """Tie guarantees to the services that their scope names, where it named none before."""
@@ -657,7 +432,7 @@ def resolve_edges(*, by: User | None) -> int:
 # --- Rows -----------------------------------------------------------------------------------------
 
 
-def _locked(**which: Any) -> list[Guarantee]:
+def locked(**which: Any) -> list[Guarantee]:
     """Guarantees with their terms, locked in one order for everybody."""
     keys = list(
         Guarantee.objects.select_for_update(of=("self",))
@@ -669,20 +444,20 @@ def _locked(**which: Any) -> list[Guarantee]:
 
 
 def _get(guarantee_id: int) -> Guarantee:
-    found = _locked(pk=guarantee_id)
+    found = locked(pk=guarantee_id)
     if not found:
         raise NotFound(f"There is no guarantee {guarantee_id}.", hint="Look at its contract.")
     return found[0]
 
 
-def _clean(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
+def clean(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
     try:
         row.full_clean()
     except ValidationError as error:
         raise not_valid(error) from error
 
 
-def _save(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
+def save(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
     try:
         with transaction.atomic():
             row.save()
@@ -693,7 +468,7 @@ def _save(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
         ) from error
 
 
-def _follow(by: User | None) -> None:
+def follow(by: User | None) -> None:
     """What hangs on promises: the scores of what endangers them, and the gaps."""
     scores.queue_run(by=by)
     findings.refresh()

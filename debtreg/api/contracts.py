@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 import django_filters
@@ -16,12 +17,22 @@ from rest_framework.response import Response
 
 from debtreg import tasks
 from debtreg import terms as bridge
-from debtreg.actions import contracts
+from debtreg.actions import contracts, registry
 from debtreg.api import examples
 from debtreg.api.base import CatalogViewSet, Endpoint, StrictModelSerializer, StrictSerializer
 from debtreg.api.fields import Number, PlainField, Slug, Text
 from debtreg.errors import DebtregError, NotFound
-from debtreg.models import Contract, Guarantee, MonthBasis, Operator, Service, Terms, WindowKind
+from debtreg.formats import documents
+from debtreg.models import (
+    LONGEST_CLAUSE,
+    Contract,
+    Guarantee,
+    MonthBasis,
+    Operator,
+    Service,
+    Terms,
+    WindowKind,
+)
 
 # Our column -> what callers call it.
 NAMES = {
@@ -68,11 +79,11 @@ def texts(prefix: str = "") -> dict[str, serializers.Field]:
             40,
             "How it is to be read: 30d, 730h, calendar month, quarter or year.",
         ),
-        "penalty_clause": text("penalty_clause", "penalty_clause", 2000, "As written."),
+        "penalty_clause": text("penalty_clause", "penalty_clause", LONGEST_CLAUSE, "As written."),
         "penalty_reading": text(
             "penalty_reading",
             "penalty_reading",
-            2000,
+            LONGEST_CLAUSE,
             "How it is to be read; `none` where nothing follows that could be counted.",
         ),
         "objective_percent": Percent(
@@ -162,6 +173,9 @@ class GuaranteeSerializer(StrictModelSerializer):
         help_text="From when on what is written here holds; null: not said. Confirmed terms stay: "
         "what differs from them becomes the next version, from today on if no day is said.",
     )
+    extra = serializers.JSONField(
+        read_only=True, help_text="What the registry says of it in fields of its own, as it stands."
+    )
     terms = TermsSerializer(
         source="current",
         read_only=True,
@@ -175,7 +189,7 @@ class GuaranteeSerializer(StrictModelSerializer):
         model = Guarantee
         fields: ClassVar = [
             *("id", "metric", "scope", "consumer", "provider", "weight"),
-            *("effective_from", "terms", "versions"),
+            *("effective_from", "extra", "terms", "versions"),
         ]
 
     def get_fields(self) -> dict[str, serializers.Field]:
@@ -197,9 +211,15 @@ class ContractSerializer(StrictModelSerializer):
         help_text="All of them: those that are left out are removed.",
     )
 
+    extra = serializers.JSONField(
+        read_only=True, help_text="What the registry's file says beside its slas, as it stands."
+    )
+
     class Meta:
         model = Contract
-        fields: ClassVar = ["id", "reference", "name", "starts_on", "ends_on", "guarantees"]
+        fields: ClassVar = [
+            *("id", "reference", "name", "starts_on", "ends_on", "extra", "guarantees"),
+        ]
 
 
 class ContractFilter(django_filters.FilterSet):
@@ -390,14 +410,14 @@ def named(error: DebtregError) -> DebtregError:
 @examples.example("One entry, to be looked at", examples.REGISTRY)
 class RegistrySerializer(StrictSerializer):
     text = Text(
-        max_length=contracts.LARGEST_TEXT,
+        max_length=registry.LARGEST_TEXT,
         trim_whitespace=False,
         help_text="The registry's file in YAML, with its `slas`.",
     )
     slas = serializers.ListField(
         child=serializers.DictField(),
         required=False,
-        max_length=contracts.MOST_ENTRIES,
+        max_length=registry.MOST_ENTRIES,
         help_text="Or its entries: {id, metric, target, scope, penalty_clause, window, "
         "effective_from, objective_percent, weight}.",
     )
@@ -412,7 +432,9 @@ class RegistrySerializer(StrictSerializer):
 
 
 class RegistryFindingSerializer(serializers.Serializer):
-    kind = serializers.CharField(help_text="wrong, unknown_field, unparsed or edge_missing.")
+    kind = serializers.CharField(
+        help_text="wrong, unknown_field, secret, left_out, unparsed or edge_missing."
+    )
     text = serializers.CharField()
 
 
@@ -430,12 +452,15 @@ class RegistryEntrySerializer(serializers.Serializer):
         source="typed.penalty", help_text="The clause as read; null: none."
     )
     period = serializers.CharField(source="typed.period")
+    extra = serializers.JSONField(help_text="What nothing here knows; it is kept as it stands.")
     findings = RegistryFindingSerializer(many=True)
 
 
 class ImportedSerializer(serializers.Serializer):
     stored = serializers.BooleanField(help_text="False: it was only looked at.")
     contracts = serializers.IntegerField(allow_null=True, help_text="How many are new, if stored.")
+    extra = serializers.JSONField(help_text="What stands beside the slas; it is kept.")
+    findings = RegistryFindingSerializer(many=True, help_text="Of what stands beside the slas.")
     entries = RegistryEntrySerializer(many=True)
 
 
@@ -455,15 +480,18 @@ class ContractImportView(Endpoint):
         """
         sent = RegistrySerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        document: Any = {"slas": sent.validated_data.get("slas")}
-        if text := sent.validated_data.get("text"):
-            document = contracts.document_of(text)
-        entries = contracts.entries_of(document)
+        text = sent.validated_data.get("text")
+        if not text:
+            # JSON is YAML, and read as such it means what it means in a file.
+            text = json.dumps({"slas": sent.validated_data["slas"]}, ensure_ascii=False)
+        document = documents.load_one(text)
+        entries = registry.entries_of(document)
+        extra, said = registry.extra_of(document)
         commits = sent.validated_data.get("commit", False)
-        found = contracts.preview(entries=entries)
-        new = contracts.load(entries=entries, by=self.user)[0] if commits else None
+        found = registry.preview(entries=entries)
+        new = None
         if commits:
+            new, _changed = registry.load(entries=entries, extra=extra, by=self.user)
             tasks.enqueue_waiting()
-        return Response(
-            ImportedSerializer({"stored": commits, "contracts": new, "entries": found}).data
-        )
+        answer = {"stored": commits, "contracts": new, "extra": extra}
+        return Response(ImportedSerializer({**answer, "findings": said, "entries": found}).data)

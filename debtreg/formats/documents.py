@@ -2,6 +2,7 @@
 
 Numbers with a point become Decimals, so that 0.1 stays a tenth. What looks like a date stays text,
 and so does everything that only YAML 1.1 takes for something else: `yes`, `12:30`, `2022-01-01`.
+So does `010`, which is 8 to some readers, 10 to others, and most often a name.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
+_PADDED = re.compile(r"[-+]?0[0-9]")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -106,13 +108,22 @@ def load(text: str | bytes) -> list[Document]:
 
 
 def load_one(text: str | bytes) -> Any:
-    """The value of the only document of a text; None if it is empty. Raises NotReadable."""
+    """The value of the only document of a text; None if it is empty.
+
+    Raises NotReadable, naming the line; of a key that stands twice, too.
+    """
     found = load(text)
     if len(found) > 1:
         raise NotReadable(
             f"Line {found[1].line}: a second document begins here, and one is expected.",
             hint="Take the line with --- out, or split the file.",
         )
+    for document in found:
+        for path in document.repeated:
+            raise NotReadable(
+                f"Line {document.line_of(path)}: {path[:200]} stands here twice.",
+                hint="Take out the one that does not hold.",
+            )
     return found[0].value if found else None
 
 
@@ -283,7 +294,7 @@ class _Reader:
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if len(text) > LONGEST_NUMBER:
+        if len(text) > LONGEST_NUMBER or _PADDED.match(text):
             return text
         if _INTEGER.match(text):
             return int(text)

@@ -4,6 +4,7 @@ from .audit import AuditEntry, Channel, IdempotencyKey
 from .backlog import ACTIVE_STATES, BacklogEntry, EntryState, Iteration, IterationState
 from .connection import AuthKind, Connection, Fetch
 from .contract import (
+    LONGEST_CLAUSE,
     Contract,
     Guarantee,
     Operator,
@@ -94,6 +95,7 @@ __all__ = [
     "EVENT",
     "FACTORS",
     "IMPACT_POINTS",
+    "LONGEST_CLAUSE",
     "MOST_EVENTS",
     "MOST_MEMBERS",
     "NEEDS_ESTIMATE_SORT",

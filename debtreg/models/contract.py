@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import ClassVar, Self
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import BooleanField, ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from .slo import MonthBasis, WindowKind
 from .words import known_words
+
+LONGEST_CLAUSE = 2_000  # characters
 
 
 class Contract(models.Model):
@@ -23,6 +25,9 @@ class Contract(models.Model):
     name = models.CharField(max_length=200, blank=True)
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)
+    extra = models.JSONField(
+        default=dict, blank=True, help_text="What its file says beside the contracts."
+    )
 
     class Meta:
         ordering: ClassVar = ["reference"]
@@ -76,6 +81,10 @@ class Guarantee(models.Model):
         default=1,
         validators=[MinValueValidator(0), MaxValueValidator(3)],
         help_text="Multiplies the benefit of what endangers it; neutral 1, at most 3.",
+    )
+
+    extra = models.JSONField(
+        default=dict, blank=True, help_text="What its file says of it in fields of its own."
     )
 
     objects = GuaranteeQuerySet.as_manager()
@@ -156,8 +165,10 @@ class Terms(models.Model):
         max_length=40, blank=True, help_text="As written: 30d, calendar_month."
     )
     window_reading = models.CharField(max_length=40, blank=True)
-    penalty_clause = models.TextField(blank=True, help_text="As written.")
-    penalty_reading = models.TextField(blank=True)
+    penalty_clause = models.TextField(
+        blank=True, validators=[MaxLengthValidator(LONGEST_CLAUSE)], help_text="As written."
+    )
+    penalty_reading = models.TextField(blank=True, validators=[MaxLengthValidator(LONGEST_CLAUSE)])
     budget_objective = models.DecimalField(
         max_digits=13,
         decimal_places=12,

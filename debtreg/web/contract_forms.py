@@ -1,4 +1,4 @@
-"""What people fill in of contracts: guarantees, their terms, what was measured, a registry."""
+"""What people fill in of contracts: guarantees, their terms, what was measured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from debtreg.actions import contracts
-from debtreg.models import Contract, Guarantee, PenaltyEntry, Terms
+from debtreg.models import LONGEST_CLAUSE, Contract, Guarantee, PenaltyEntry, Terms
 from debtreg.numbers import plain
 from debtreg.web.fields import Amount, DayField
 from debtreg.web.forms import AREA
@@ -65,13 +63,13 @@ class TermsForm(forms.Form):
     )
     penalty_clause = text(
         gettext_lazy("Penalty, as written"),
-        2000,
+        LONGEST_CLAUSE,
         gettext_lazy("As 每低于目标10ms,扣减SLO预算5%, or: below 99.9%: credit 10%."),
         widget=AREA,
     )
     penalty_reading = text(
         gettext_lazy("Penalty, as it is to be read"),
-        2000,
+        LONGEST_CLAUSE,
         gettext_lazy("“none” where nothing follows from it that could be counted."),
         widget=AREA,
     )
@@ -170,40 +168,6 @@ class PeriodForm(forms.Form):
     @property
     def values(self) -> dict[str, Any]:
         return {**self.cleaned_data, "measured": self.cleaned_data["measured"] or None}
-
-
-class RegistryForm(forms.Form):
-    """A registry's file, chosen or pasted."""
-
-    file = forms.FileField(
-        label=gettext_lazy("A file"),
-        required=False,
-        allow_empty_file=True,
-        widget=forms.FileInput(attrs={"accept": ".yaml,.yml,.txt"}),
-    )
-    text = forms.CharField(
-        label=gettext_lazy("Or its text"),
-        required=False,
-        strip=False,
-        max_length=contracts.LARGEST_TEXT,
-        widget=forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        file = values.get("file")
-        if file is not None:
-            if file.size > contracts.LARGEST_TEXT:
-                self.add_error("file", _("This is larger than 1 MB."))
-                return values
-            try:
-                values["text"] = file.read().decode("utf-8-sig")
-            except UnicodeDecodeError:
-                self.add_error("file", _("This is no text in UTF-8."))
-                return values
-        if not self.errors and not (values.get("text") or "").strip():
-            self.add_error("text", _("Choose a file, or paste its text."))
-        return values
 
 
 def of_entry(entry: PenaltyEntry) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from debtreg import keyset
 from debtreg import terms as bridge
-from debtreg.actions import contracts, rights
+from debtreg.actions import contracts, registry, rights
 from debtreg.errors import DebtregError, NotAllowed
+from debtreg.formats import documents
 from debtreg.models import (
     Contract,
     DebtImpact,
@@ -38,13 +39,13 @@ from debtreg.web.contract_forms import (
     IdentityForm,
     NewGuaranteeForm,
     PeriodForm,
-    RegistryForm,
     TermsForm,
     identity_of,
     said,
 )
 from debtreg.web.errors import chosen_key, command
 from debtreg.web.fields import show_problems
+from debtreg.web.forms import FileForm
 from debtreg.web.requests import PageRequest
 from debtreg.web.saving import edit_page
 
@@ -100,6 +101,7 @@ def _detail(
     gaps = _grouped(contract.findings.open())
     today = timezone.localdate()
     for each in promises:
+        each.besides = documents.dump(each.extra)  # type: ignore[attr-defined]
         each.rows = _versions(each)  # type: ignore[attr-defined]
         each.shown = next(iter(waiting_of(each)), None) or each.current or each.latest  # type: ignore[attr-defined]
         each.path = _path(each, graph)  # type: ignore[attr-defined]
@@ -119,7 +121,12 @@ def _detail(
     return render(
         request,
         "contracts/detail.html",
-        {"contract": contract, "guarantees": promises, "is_on": contract.covers(today)},
+        {
+            "contract": contract,
+            "guarantees": promises,
+            "is_on": contract.covers(today),
+            "besides": documents.dump(contract.extra),
+        },
         status=422 if form else 200,
     )
 
@@ -383,16 +390,17 @@ def remove_period(request: PageRequest, pk: int) -> str | None:
 def take_in(request: PageRequest) -> HttpResponse:
     """A registry's `slas`: first how each is understood, then by a second button into the store."""
     rights.check(request.user, "catalog.change")
-    form = RegistryForm(request.POST or None, request.FILES or None)
+    form = FileForm(request.POST or None, request.FILES or None)
     found: list[dict[str, Any]] = []
-    aside: list[str] = []
+    aside: list[dict[str, str]] = []
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["text"]
         try:
-            document = contracts.document_of(text)
-            entries = contracts.entries_of(document)
+            document = documents.load_one(text)
+            entries = registry.entries_of(document)
+            extra, aside = registry.extra_of(document)
             if "commit" in request.POST:
-                new, _changed = contracts.load(entries=entries, by=request.user)
+                new, _changed = registry.load(entries=entries, extra=extra, by=request.user)
                 enqueue_waiting()
                 stored = ngettext(
                     "%(n)s contract is new. What is read waits for confirmation.",
@@ -401,9 +409,10 @@ def take_in(request: PageRequest) -> HttpResponse:
                 )
                 messages.success(request, stored % {"n": new})
                 return redirect("contract-list")
-            found = contracts.preview(entries=entries)
-            aside = [str(name) for name in document if name not in ("slas", "version", "currency")]
-            form = RegistryForm(initial={"text": text})
+            found = registry.preview(entries=entries)
+            if isinstance(text, bytes):
+                text = text.decode("utf-8-sig")
+            form = FileForm(initial={"text": text})
         except NotAllowed:
             raise
         except DebtregError as error:

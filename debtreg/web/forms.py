@@ -502,6 +502,31 @@ class WithdrawForm(forms.Form):
     reason = forms.CharField(required=False, max_length=2000)
 
 
+class FileForm(forms.Form):
+    """A file or its text; the text is what is stored, so that it can be corrected on the way."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".yaml,.yml,.json,.txt"}),
+    )
+    text = forms.CharField(
+        label=gettext_lazy("Or its text"),
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 10, "class": "mono", "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The text of a file is bytes, which the reader of its format knows to decode."""
+        values = super().clean() or {}
+        if file := values.get("file"):
+            values["text"] = file.read()
+        if not (values.get("text") or "").strip():
+            self.add_error("file", _("Choose a file, or paste its text."))
+        return values
+
+
 class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("The ledger"),

@@ -25,7 +25,7 @@ from debtreg.models import (
 )
 from debtreg.numbers import plain
 from debtreg.web.fields import Amount, typed
-from debtreg.web.forms import AREA
+from debtreg.web.forms import AREA, FileForm
 
 QUERY = forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"})
 MOMENT = "%Y-%m-%dT%H:%M"
@@ -226,16 +226,7 @@ class MaintenanceForm(_Row):
             self.fields[name].help_text = _("In %(zone)s.") % {"zone": zone}
 
 
-class ImportForm(forms.Form):
-    """A file or its text; the text is what is stored, so that it can be corrected on the way."""
-
-    file = forms.FileField(label=gettext_lazy("File"), required=False)
-    text = forms.CharField(
-        label=gettext_lazy("Or its text"),
-        required=False,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 10, "class": "mono", "spellcheck": "false"}),
-    )
+class ImportForm(FileForm):
     format = forms.ChoiceField(
         label=gettext_lazy("Format"),
         required=False,
@@ -249,11 +240,3 @@ class ImportForm(forms.Form):
         empty_label=gettext_lazy("None: they are not added"),
         help_text=gettext_lazy("For those that nobody in the file is said to own."),
     )
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        if file := values.get("file"):
-            values["text"] = file.read()
-        if not values.get("text"):
-            self.add_error("file", _("Choose a file, or paste its text."))
-        return values

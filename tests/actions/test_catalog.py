@@ -353,9 +353,12 @@ WRONG = [
     ({"dependencies": [{"consumer": "s", "provider": "s"}]}, "s → s: A service can't depend"),
     ({"slas": [{"id": "SLA-1"}]}, "slas: SLA-1: metric is missing"),
     ({"slas": [{"id": "SLA-1", "metric": "m"}]}, "slas: SLA-1: target is missing"),
-    ({"slas": [{"id": "S" * 81, "metric": "m", "target": "1"}]}, "slas: S+: reference"),
-    ({"slas": [{"id": "SLA-1", "metric": "m", "target": "x" * 81}]}, "slas: SLA-1: target_text"),
-    ({"slas": [{"id": "SLA-1", "metric": "m", "target": "1", "scope": "x" * 201}]}, "scope_text"),
+    ({"slas": [{"id": "S" * 81, "metric": "m", "target": "1"}]}, "slas: S+: id is 81 characters"),
+    ({"slas": [{"id": "SLA-1", "metric": "m", "target": "x" * 81}]}, "slas: SLA-1: target is 81"),
+    (
+        {"slas": [{"id": "SLA-1", "metric": "m", "target": "1", "scope": "x" * 201}]},
+        "scope is 201 characters",
+    ),
 ]
 
 

@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pytest
 import time_machine
-import yaml
 
 from debtreg import frames, terms
-from debtreg.actions import catalog, contracts
+from debtreg.actions import contracts
 from debtreg.actions.contracts import (
     AlreadyConfirmed,
     NothingToConfirm,
     PeriodsOverlap,
     TermsChanged,
 )
-from debtreg.actions.debt import NotValid
 from debtreg.errors import Conflict, DebtregError, NotAllowed, NotFound
 from debtreg.models import (
     AuditEntry,
     Contract,
-    Dependency,
     Guarantee,
     PenaltyEntry,
     Role,
@@ -400,148 +397,3 @@ def test_what_was_measured_must_be_readable(promise, sre, measured):
         record(promise, sre, measured)
     assert refused.value.fields
     assert not PenaltyEntry.objects.exists()
-
-
-# --- The registry's form --------------------------------------------------------------------------
-
-SLA = {
-    "id": "SLA-01",
-    "metric": "p99_response_time",
-    "target": "＜＝ ３００ 毫秒",
-    "scope": "支付核心 ⇒ Profile",
-    "penalty_clause": "每超过目标１０毫秒，扣减SLO预算５％",
-    "window": "30d",
-}
-
-
-@pytest.fixture
-def edge(db):
-    consumer = ServiceFactory(slug="payment-service", name="支付服务", aliases=["支付核心"])
-    provider = ServiceFactory(slug="user-profile-api", name="Profile")
-    Dependency.objects.create(consumer=consumer, provider=provider)
-    return consumer, provider
-
-
-def load(*entries, by=None):
-    return contracts.load(entries=entries, by=by)
-
-
-def test_an_entry_becomes_a_contract_with_a_guarantee_on_an_edge(edge):
-    assert load(SLA) == (1, True)
-    row = Guarantee.objects.with_terms().get()
-    assert (row.consumer, row.provider) == edge
-    found = row.latest
-    assert (found.target_text, found.value, found.unit) == (SLA["target"], 300, "毫秒")
-    assert found.penalty["step"] == {"value": "10", "unit": "毫秒"}
-    assert (found.version, found.effective_from, found.is_confirmed) == (1, None, False)
-
-
-def test_importing_again_changes_nothing(edge):
-    load(SLA)
-    ScoringRun.objects.all().delete()
-    count = AuditEntry.objects.count()
-    assert load(SLA) == (0, False)
-    assert contracts.preview(entries=[SLA])[0]["state"] == "same"
-    assert (Terms.objects.count(), AuditEntry.objects.count()) == (1, count)
-    assert not ScoringRun.objects.exists()
-
-
-def test_what_differs_from_confirmed_terms_holds_from_today_or_the_day_that_is_named(edge, sre):
-    load(SLA)
-    confirm(Terms.objects.get(), sre)
-    changed = {**SLA, "target": "≤ 250 ms"}
-    assert contracts.preview(entries=[changed])[0]["state"] == "changed"
-    load(changed)
-    load(changed)
-    second = Terms.objects.get(version=2)
-    assert (second.effective_from, second.is_confirmed) == (date(2026, 7, 15), False)
-    load({**changed, "target": "≤ 200 ms", "effective_from": date(2027, 1, 1)})
-    load({**changed, "target": "≤ 200 ms", "effective_from": "2027-01-01"})
-    assert Terms.objects.get(version=3).effective_from == date(2027, 1, 1)
-    assert Terms.objects.count() == 3
-
-
-def test_what_is_not_confirmed_yet_is_changed_by_a_newer_file(edge):
-    load(SLA)
-    load({**SLA, "target": "≤ 250 ms"})
-    assert (Terms.objects.get().version, Terms.objects.get().value) == (1, 250)
-
-
-@pytest.mark.parametrize("arrow", ["→", "->", "=>", "⇒", "－＞", "-->", "➔"])
-def test_arrows_of_all_kinds_lead_from_consumer_to_provider(edge, arrow):
-    load({**SLA, "scope": f"payment-service{arrow}user-profile-api"})
-    row = Guarantee.objects.get()
-    assert (row.consumer, row.provider) == edge
-
-
-def test_a_service_that_comes_later_is_found_then(db):
-    load(SLA)
-    row = Guarantee.objects.get()
-    assert (row.consumer, row.provider) == (None, None)
-    provider = ServiceFactory.build(slug="p", name="Profile", team=ServiceFactory().team)
-    catalog.save(obj=provider, by=None)
-    row.refresh_from_db()
-    assert (row.consumer, row.provider) == (None, provider)
-
-
-def test_a_preview_shows_what_is_understood_and_stores_nothing(edge):
-    odd = {"id": "SLA-2", "metric": "uptime", "target": "high", "scope": "x → Profile", "tier": 1}
-    first, second, third = contracts.preview(entries=[SLA, odd, {"id": "SLA-3", "target": []}])
-    assert (first["state"], first["target"]) == ("new", "p99 <= 300 毫秒")
-    assert (first["consumer"], first["provider"]) == ("payment-service", "user-profile-api")
-    assert first["findings"] == []
-    assert [each["kind"] for each in second["findings"]] == [
-        "unknown_field",
-        "unparsed",
-        "edge_missing",
-    ]
-    assert third["state"] == "wrong"
-    assert not Contract.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"id": None}, "slas: ?: id is missing|slas: id is missing"),
-        ({"metric": " "}, "slas: SLA-01: metric is missing"),
-        ({"target": ["x"]}, "target is neither a text nor a number"),
-        ({"weight": "heavy"}, "'heavy' is no number"),
-        ({"weight": 7}, "weight"),
-        ({"effective_from": "soon"}, "is no day such as"),
-        ({"objective_percent": "100"}, "is no percentage below 100"),
-        ({"scope": "x" * 201}, "scope_text"),
-        ({"window": "x" * 41}, "window_text"),
-    ],
-)
-def test_a_wrong_entry_is_named_and_nothing_is_stored(edge, change, match):
-    with pytest.raises(NotValid, match=match):
-        load({**SLA, "id": "SLA-00"}, {**SLA, **change})
-    assert not Contract.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["[", "a: b: c", "[" * 100_000, "2026-13-45", "x" * 1_000_001, "a: !!python/object:os {}"],
-)
-def test_what_is_no_yaml_is_refused(text):
-    with pytest.raises(NotValid):
-        contracts.document_of(text)
-
-
-@pytest.mark.parametrize("document", [None, [], "x", {"slas": {}}, {"slas": ["x"]}, {"sla": []}])
-def test_a_document_without_slas_is_refused(document):
-    with pytest.raises(NotValid, match="no list of `slas`"):
-        contracts.entries_of(document)
-
-
-def test_the_demo_registry_is_read_but_for_what_is_no_number(db):
-    file = Path(__file__).parents[2] / "demo/services.yaml"
-    document = yaml.safe_load(file.read_text("utf-8"))
-    catalog.load(document=document, by=None)
-    problems = {row.guarantee.contract.reference: row.problems for row in Terms.objects.all()}
-    assert {name: list(found) for name, found in problems.items() if found} == {
-        "SLA-15": ["penalty"],
-        "SLA-16": ["penalty"],
-        "SLA-17": ["target"],
-    }
-    assert not Guarantee.objects.filter(provider=None).exists()

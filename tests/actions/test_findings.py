@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from debtreg import gaps
-from debtreg.actions import catalog, contracts, findings
+from debtreg.actions import catalog, contracts, findings, registry
 from debtreg.models import DebtImpact, DebtItem, DebtStatus, Dependency, Finding, Role
 from tests.factories import (
     DebtItemFactory,
@@ -124,7 +124,7 @@ def test_only_what_holds_or_is_to_hold_is_asked_about(db):
 def test_an_edge_that_is_not_in_the_catalog_is_a_gap(db, scope, text):
     profile = a_service("profile")
     a_service("payment", a_service("risk", profile))
-    contracts.load(entries=[{"id": "S", "metric": "m", "target": "≤1s", "scope": scope}], by=None)
+    registry.load(entries=[{"id": "S", "metric": "m", "target": "≤1s", "scope": scope}], by=None)
     (gap,) = found("edge_missing")
     assert text in gap.text
 
@@ -133,7 +133,7 @@ def test_an_edge_that_is_there_is_none(db):
     a_service("payment", a_service("profile"))
     for number, scope in enumerate(("payment → profile", "profile")):
         entry = {"id": f"S{number}", "metric": "m", "target": "≤1s", "scope": scope}
-        contracts.load(entries=[entry], by=None)
+        registry.load(entries=[entry], by=None)
     assert not found("edge_missing")
 
 

@@ -140,6 +140,69 @@ def test_what_is_no_registry_is_refused(api, db, body):
     assert not Contract.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "slas: [{id: 0x" + "f" * 6000 + ", metric: m, target: '≤1s', weight: 9e999}]",
+        "slas: [{id: S, metric: m, target: 0x" + "f" * 6000 + "}]",
+        "slas: [{id: " + "9" * 6000 + ", metric: m, target: '≤1s'}]",
+        "slas: [{id: S, metric: m, target: '≤1s', weight: " + "9" * 6000 + "}]",
+        'slas: [{id: "\\ud800", metric: m, target: "≤1s"}]',
+        'slas: [{id: "a\\0b", metric: m, target: "≤1s"}]',
+        "slas:\n- id: S\n  id: T\n  metric: m\n  target: ≤1s",
+        "slas: [" + "[],\n" * 150_000 + "]",
+        "slas: [" + "- " * 60 + "]",
+        "slas: [{id: S, metric: m, target: '≤1s', note: {a: {b: \"\\0\"}}}]",
+    ],
+)
+def test_a_registry_that_nothing_can_store_is_refused_in_a_sentence(api, db, text):
+    found = api.post(f"{BASE}import/", {"text": text, "commit": True})
+    assert is_error(found, 400)
+    assert not Contract.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 4000, float("1e300"), "x" * 300, [], {}, True], ids=lambda value: str(value)[:9]
+)
+@pytest.mark.parametrize("name", ["id", "metric", "target", "scope", "weight"])
+def test_an_entry_that_nothing_can_store_is_refused(api, db, name, value):
+    entry = {"id": "S", "metric": "m", "target": "≤1s", name: value}
+    looked = api.post(f"{BASE}import/", {"slas": [entry]}).json()
+    assert looked["entries"][0]["state"] == "wrong"
+    assert is_error(api.post(f"{BASE}import/", {"slas": [entry], "commit": True}), 400)
+    assert not Contract.objects.exists()
+
+
+def test_words_and_numbers_stay_as_they_are_written(api, db):
+    text = "slas: [{id: 010, metric: yes, target: '≤1s', window: 12:30},"
+    text += "{id: 12:30, metric: 1.10, target: 1}]"
+    one, two = api.post(f"{BASE}import/", {"text": text}).json()["entries"]
+    assert (one["reference"], one["metric"]) == ("010", "yes")
+    assert "12:30" in str(one["findings"])
+    assert (two["reference"], two["metric"]) == ("12:30", "1.10")
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(api, db):
+    twice = "slas:\n- id: S\n  metric: m\n  id: T\n  target: ≤1s"
+    answer = api.post(f"{BASE}import/", {"text": twice}).json()
+    assert answer["message"] == "Line 4: slas[0].id stands here twice."
+
+
+def test_json_is_read_as_yaml_is(api, db):
+    entry = {"id": 10, "metric": "可用性 😀", "target": "≥99.9%", "note": ["\u2028", 0.1, None]}
+    (found,) = api.post(f"{BASE}import/", {"slas": [entry], "commit": True}).json()["entries"]
+    assert (found["reference"], found["metric"]) == ("10", "可用性 😀")
+    assert found["extra"] == {"note": ["\u2028", 0.1, None]}
+    assert api.get(f"{BASE}10/").json()["guarantees"][0]["extra"] == found["extra"]
+
+
+def test_what_stands_beside_the_slas_is_kept_and_said(api, db):
+    text = "slas: [{id: S, metric: m, target: ≤1s}]\nreviewed: 2026-01-01\nteams: []"
+    found = api.post(f"{BASE}import/", {"text": text, "commit": True}).json()
+    assert [each["kind"] for each in found["findings"]] == ["unknown_field", "left_out"]
+    assert api.get(f"{BASE}S/").json()["extra"] == found["extra"] == {"reviewed": "2026-01-01"}
+
+
 def test_periods_are_recorded_listed_and_taken_back(api, client_of, promise):
     api.post(address(promise, "confirm"), {"version": 1})
     body = {**examples.PERIOD, "guarantee": promise.pk}

@@ -44,7 +44,9 @@ def test_numbers_with_a_point_are_exact():
     assert isinstance(one("a: 0.1")["a"], Decimal)
 
 
-@pytest.mark.parametrize("text", ["2022-01-01 12:00:00", "2022-01-01", "12:30:00", "yes", "on"])
+@pytest.mark.parametrize(
+    "text", ["2022-01-01 12:00:00", "2022-01-01", "12:30:00", "yes", "on", "010", "-08", "007.5"]
+)
 def test_what_only_old_yaml_takes_for_something_else_stays_text(text):
     assert one(f"a: {text}") == {"a": text}
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from debtreg.formats import documents
-from debtreg.models import ApiToken, DebtItem, LedgerImport, ScoringRun, Service, Slo
+from debtreg.models import ApiToken, DebtItem, Guarantee, LedgerImport, ScoringRun, Service, Slo
 from tests.factories import DebtItemFactory, ServiceFactory, SloFactory, UserFactory
 from tests.formats.samples import an_slo
 
@@ -63,6 +63,7 @@ def test_import_catalog_takes_a_file_and_repeats_without_a_change(db, capsys):
         ("teams: [", "is not YAML"),
         ("services: [{slug: a, team: nobody}]", "no team 'nobody'"),
         ("teams: [{name: nameless}]", "slug is missing"),
+        ("teams: []\nslas:\n- id: S\n  id: T", "Line 4: slas[0].id stands here twice."),
     ],
 )
 def test_import_catalog_says_what_is_wrong_and_stores_nothing(db, tmp_path, content, says):
@@ -71,6 +72,15 @@ def test_import_catalog_says_what_is_wrong_and_stores_nothing(db, tmp_path, cont
 
     assert says in refused("import_catalog", file)
     assert not Service.objects.exists()
+
+
+def test_import_catalog_reads_contracts_as_pages_and_the_api_do(db, tmp_path, capsys):
+    file = tmp_path / "slas.yaml"
+    file.write_text("slas: [{id: 010, metric: yes, target: ≤1s, tier: 1}]")
+    call_command("import_catalog", file)
+    row = Guarantee.objects.get()
+    assert (row.contract.reference, row.metric, row.extra) == ("010", "yes", {"tier": 1})
+    assert "slas: 010: Nothing here is called tier: it is kept" in capsys.readouterr().out
 
 
 def test_import_catalog_takes_scenarios_and_names_every_debt_that_is_not_there(

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from debtreg.actions import audit, catalog
+from debtreg.actions import audit, catalog, registry
 from debtreg.errors import DebtregError
 from debtreg.formats import documents
 from debtreg.models import Channel, JobState, ScoringRun
@@ -37,5 +37,7 @@ class Command(BaseCommand):
             ) from error
         new = ", ".join(f"{count} {name}" for name, count in counts.items())
         self.stdout.write(self.style.SUCCESS(f"New: {new}."))
+        for where, said in registry.unknown_of(document.get("slas") or []):
+            self.stdout.write(f"{where}: {said}")
         if ScoringRun.objects.filter(state=JobState.QUEUED).exists():
             self.stdout.write("A scoring run waits: `manage.py score` does it now.")
