@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from debtreg import formats
 from debtreg.actions import audit, catalog, rights, slos
 from debtreg.actions.debt import NotValid
 from debtreg.errors import DebtregError
-from debtreg.formats import documents, openslo_export, sloth
+from debtreg.formats import backstage, documents, openslo_export, sloth
 from debtreg.formats.entries import (
     Contents,
     DependencyEntry,
@@ -260,7 +259,9 @@ class _Taker:
         slo = known or Slo(name=entry.name)
         for name, value in entry.values.items():
             setattr(slo, name, value)
-        slo.service, slo.source_format = service, entry.source_format
+        slo.service = service
+        if known is None or known.source_format or entry.kept:
+            slo.source_format = entry.source_format  # what was made here comes back as it went
         slo.connection = self._connection(entry)
         # Who watches which promise is set by hand as well: no word of it changes nothing.
         slo.guarantee = self._guarantee(entry) if entry.guarantee else slo.guarantee
@@ -333,28 +334,40 @@ class _Taker:
 # --- Out ------------------------------------------------------------------------------------------
 
 
-def export(
-    *, source_format: str = SourceFormat.OPENSLO, chosen: Iterable[Slo] | None = None
-) -> tuple[str, list[Finding]]:
-    """SLOs (None: all) as a text, and what the format can't say. Kept documents go with all."""
-    rows: Any = Slo.objects.all() if chosen is None else chosen
-    if isinstance(rows, models.QuerySet):
-        rows = rows.select_related("service", "connection", "guarantee__contract")
-    found = list(rows)
-    entries = [_entry(slo) for slo in found]
+@dataclass(frozen=True)
+class Exported:
+    """SLOs as a text, and what its format can't say or has to say elsewhere."""
+
+    source_format: str
+    text: str
+    findings: list[Finding]
+
+    @property
+    def left_out(self) -> int:
+        return sum(finding.level != "note" for finding in self.findings)
+
+
+def export(*, source_format: str = SourceFormat.OPENSLO) -> Exported:
+    """All SLOs with what was kept beside them; of Backstage the entities that were imported.
+
+    The same SLOs are the same text each time.
+    """
+    rows = Slo.objects.select_related("service", "connection", "guarantee__contract")
+    documents_ = KeptDocument.objects.filter(source_format=source_format)
+    kept = [KeptEntry(each.kind, each.name, each.document) for each in documents_]
+    if source_format == SourceFormat.BACKSTAGE:
+        return Exported(source_format, backstage.write(kept), [])
+    entries = [_entry(slo) for slo in rows]
     if source_format == SourceFormat.SLOTH:
-        return sloth.write(entries)
-    services = {slo.service.slug: slo.service for slo in found}
+        return Exported(source_format, *sloth.write(entries, kept))
+    named = {entry.service for entry in entries}
+    named |= {each.name for each in kept if each.kind == "Service"}
     item: Any = None
-    kept: Any = KeptDocument.objects.filter(source_format=SourceFormat.OPENSLO)
-    return openslo_export.write(
-        entries,
-        [
-            ServiceEntry(item, slug, "" if service.name == slug else service.name)
-            for slug, service in services.items()
-        ],
-        [KeptEntry(each.kind, each.name, each.document) for each in kept] if chosen is None else [],
-    )
+    services = [
+        ServiceEntry(item, service.slug, "" if service.name == service.slug else service.name)
+        for service in Service.objects.filter(slug__in=named)
+    ]
+    return Exported(source_format, *openslo_export.write(entries, services, kept))
 
 
 _VALUES = (

@@ -18,8 +18,6 @@ from debtreg.api.fields import Choice, Text
 from debtreg.api.parsers import JSONParser
 from debtreg.models import SourceFormat
 
-FILES = (SourceFormat.OPENSLO, SourceFormat.SLOTH)
-
 
 @examples.example("An SLO of OpenSLO", examples.SLO_FILE)
 class SloFileSerializer(StrictSerializer):
@@ -111,6 +109,27 @@ class SloImportView(Endpoint):
         return Response(SloImportSerializer(body).data)
 
 
+class WrittenFindingSerializer(serializers.Serializer):
+    level = serializers.ChoiceField(
+        choices=["warning", "note"],
+        help_text="warning: left out, or not as it is; note: written elsewhere, as in an"
+        " annotation.",
+    )
+    kind = serializers.CharField()
+    name = serializers.CharField()
+    field = serializers.CharField(help_text="As spec.owner; empty: all of it.")
+    message = serializers.CharField()
+
+
+class SloExportSerializer(serializers.Serializer):
+    """A file, and what its format can't say."""
+
+    format = serializers.ChoiceField(source="source_format", choices=SourceFormat.choices)
+    left_out = serializers.IntegerField(help_text="Findings of what is not written as it is.")
+    findings = WrittenFindingSerializer(many=True)
+    text = serializers.CharField()
+
+
 class SloExportView(Endpoint):
     """SLOs as a file."""
 
@@ -118,20 +137,41 @@ class SloExportView(Endpoint):
         operation_id="slos_export",
         parameters=[
             OpenApiParameter(
-                "format", enum=list(FILES), description="By default openslo, which is v1, strictly."
-            )
+                "format",
+                enum=SourceFormat.values,
+                description="By default openslo, which is v1, strictly; backstage: the entities"
+                " that were imported.",
+            ),
+            OpenApiParameter(
+                "findings",
+                bool,
+                description="True: as JSON, with what the format can't say beside the text.",
+            ),
         ],
-        responses={(200, "text/plain"): str},
+        responses={
+            (200, "text/plain"): str,
+            (200, "application/json"): SloExportSerializer,
+        },
     )
     def get(self, request: Request) -> HttpResponse:
-        """All SLOs with what was kept beside them. The same SLOs are the same bytes each time."""
+        """All SLOs with what was kept beside them. The same SLOs are the same bytes each time.
+
+        The header X-Left-Out says how much is not written as it is; findings=true says what.
+        """
         name = request.query_params.get("format", SourceFormat.OPENSLO)
-        if name not in FILES:
-            raise serializers.ValidationError({"format": [f"One of: {', '.join(FILES)}."]})
-        text, _ = slo_imports.export(source_format=name)
+        if name not in SourceFormat.values:
+            problem = f"One of: {', '.join(SourceFormat.values)}."
+            raise serializers.ValidationError({"format": [problem]})
+        exported = slo_imports.export(source_format=name)
+        headers = {"X-Left-Out": str(exported.left_out)}
+        if request.query_params.get("findings", "").lower() in ("true", "1", "yes"):
+            return Response(SloExportSerializer(exported).data, headers=headers)
         return HttpResponse(
-            text,
+            exported.text,
             # Not application/yaml: clients would take the first of several documents for all.
             content_type="text/plain; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="slos-{name}.yaml"'},
+            headers={
+                "Content-Disposition": f'attachment; filename="slos-{name}.yaml"',
+                **headers,
+            },
         )

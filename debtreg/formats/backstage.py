@@ -7,16 +7,18 @@ Nothing is ever fetched: `$text`, `$json` and `$yaml` stay as they stand, and ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from debtreg.formats import documents
 from debtreg.formats.documents import Document, NotReadable
 from debtreg.formats.entries import (
     Contents,
     DependencyEntry,
     Item,
     KeptEntry,
+    Known,
     ServiceEntry,
     TeamEntry,
     items,
@@ -33,6 +35,26 @@ _RUN = ("component", "resource")  # kinds that run, and so are services here
 _OUTPUT = ("relations", "status")
 # What an entity's spec may say of others, and the kind that is meant where none is written.
 _RELATIONS = {"dependsOn": "", "dependencyOf": "", "consumesApis": "api", "providesApis": "api"}
+
+_METADATA: Known = {
+    **dict.fromkeys(("name", "namespace", "uid", "etag", "title", "description", "tags")),
+    **dict.fromkeys(("labels", "annotations")),
+    "links": dict.fromkeys(("url", "title", "icon", "type")),
+}
+_PROFILE = dict.fromkeys(("displayName", "email", "picture"))
+# Fields of the spec by kind, in small letters; of other kinds anything is known.
+_SPECS: dict[str, dict[str, Any]] = {
+    "component": dict.fromkeys(
+        ("type", "lifecycle", "owner", "system", "subcomponentOf", *_RELATIONS)
+    ),
+    "api": dict.fromkeys(("type", "lifecycle", "owner", "system", "definition")),
+    "resource": dict.fromkeys(("type", "owner", "system", "dependsOn", "dependencyOf")),
+    "system": dict.fromkeys(("type", "owner", "domain")),
+    "domain": dict.fromkeys(("type", "owner", "subdomainOf")),
+    "group": {**dict.fromkeys(("type", "parent", "children", "members")), "profile": _PROFILE},
+    "user": {"memberOf": None, "profile": _PROFILE},
+    "location": dict.fromkeys(("type", "target", "targets", "presence")),
+}
 
 
 @dataclass(frozen=True)
@@ -138,6 +160,14 @@ def _look_at(item: Item) -> None:
     for name in _OUTPUT:
         if item.value.pop(name, None):
             item.say("note", name, "Backstage works this out itself: it is not read.")
+    item.say_unknown(
+        {
+            **dict.fromkeys(("apiVersion", "kind")),
+            "metadata": _METADATA,
+            "spec": _SPECS.get(item.kind.lower()),
+        },
+        "Backstage",
+    )
     for where in _includes(item.value, ""):
         item.say(
             "note",
@@ -238,3 +268,8 @@ def _through(
     if not several:
         # A service of the catalog may be known by the API's name.
         yield DependencyEntry(item, ref.slug, api.slug, where, via=api.name)
+
+
+def write(kept: Iterable[KeptEntry]) -> str:
+    """The entities that were imported, each as it stood."""
+    return documents.dump(*(each.value for each in kept))

@@ -14,6 +14,8 @@ from debtreg.formats.scrub import scrub
 
 Level = Literal["error", "warning", "note"]
 LONGEST_NAME = 63
+# Names of a mapping's fields -> the same of what is within each; None: anything may be in it.
+Known = Mapping[str, Any] | None
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 PLACES = Decimal(1).scaleb(-11)  # as the database keeps objectives
 
@@ -62,6 +64,11 @@ class Item:
         self.findings.append(
             Finding(level, self.document.number, line, self.kind, self.name, where, message, hint)
         )
+
+    def say_unknown(self, known: Known, whose: str) -> None:
+        """Report the fields that a format does not know; see `unknown`."""
+        for where in unknown(self.value, known):
+            self.say("note", where, f"{whose} knows no such field. It is kept, and written back.")
 
     def scrub(self, value: Any, where: str = "") -> None:
         """Take out of a part of it what people log in with, and say so of each place; in place."""
@@ -216,6 +223,22 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     return "" if value is None or isinstance(value, bool | dict | list) else str(value)
+
+
+def unknown(value: Any, known: Known, path: str = "") -> Iterator[str]:
+    """Paths of the fields that are not among the known ones. All elements of a list are alike."""
+    if known is None:
+        return
+    if isinstance(value, dict):
+        for name, each in value.items():
+            inner = f"{path}.{name}".strip(".")
+            if name in known:
+                yield from unknown(each, known[name], inner)
+            else:
+                yield inner
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from unknown(each, known, f"{path}[{number}]")
 
 
 def pruned(value: Any) -> Any:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
 from debtreg.formats import documents
-from debtreg.formats.entries import NAME, Finding, KeptEntry, ServiceEntry, SloEntry, mapping
-from debtreg.formats.openslo import FORMAT, METHODS, NEW_YEAR, OURS, SOURCE_TYPE
+from debtreg.formats.entries import (
+    NAME,
+    Finding,
+    KeptEntry,
+    ServiceEntry,
+    SloEntry,
+    mapping,
+    name_of,
+)
+from debtreg.formats.openslo_kept import FORMAT, KEPT, OURS, take_forbidden, taken
 from debtreg.formats.openslo_rules import VERSION, Breach, breaches
+from debtreg.formats.openslo_slo import METHODS, NEW_YEAR, SOURCE_TYPE
 from debtreg.numbers import plain
 
 _METHODS = {ours: theirs for theirs, ours in METHODS.items()}
@@ -35,7 +44,6 @@ _KINDS = [
     "AlertCondition",
     "AlertPolicy",
 ]
-_MOST_REMOVALS = 200
 
 
 def write(
@@ -43,7 +51,8 @@ def write(
 ) -> tuple[str, list[Finding]]:
     """A text of several documents, and what v1 does not allow and was left out of it.
 
-    What an SLO loses by that travels in its annotation debtreg.io/kept.
+    That travels in the object's annotation debtreg.io/kept. An object that can't be written even
+    so stands at the end, as a comment.
     """
     findings: list[Finding] = []
     found = {(each.kind, each.name): deepcopy(each.value) for each in kept}
@@ -53,17 +62,52 @@ def write(
             made = _object("Service", base if service.name else {"name": service.slug}, {})
             key = ("Service", service.slug)
             found[key] = _merged(found.get(key, {}), made)
-    objects = []
+    objects, refused = [], []
     for (kind, name), value in sorted(found.items(), key=_kind_and_name):
-        value = _plain(value)
-        if problems := breaches(value):
-            first = problems[0]
-            text = f"It is not written: v1 does not allow it. {first.message}"
-            findings.append(Finding("warning", 0, 0, kind, name, first.where, text))
+        if written := _kept_object(kind, name, _plain(value), findings):
+            objects.append(written)
         else:
-            objects.append(value)
+            refused.append(_plain(value))
     objects += [_slo(entry, findings) for entry in sorted(slos, key=lambda each: each.name)]
-    return documents.dump(*map(_ordered, objects)), findings
+    text = documents.dump(*map(_ordered, objects))
+    return text + "".join(map(_comment, refused)), findings
+
+
+def _kept_object(
+    kind: str, name: str, value: dict[str, Any], findings: list[Finding]
+) -> dict[str, Any] | None:
+    """An object other than an SLO as v1 allows it; None if there is no way."""
+    base = _object(kind, {"name": name_of(name)}, {})
+    kept = deepcopy(value)
+    parts: list[Any] = []
+    if mapping(kept.get("metadata")).get("name") != name_of(name):
+        _, old = taken(kept, ("metadata", "name"))
+        parts.append([["metadata", "name"], old])
+    more = take_forbidden(kept, lambda kept: _merged(kept, base))
+    if more is None:
+        first = breaches(value)[0]
+        text = f"It is written as a comment only: v1 does not allow it. {first.message}"
+        findings.append(Finding("warning", 0, 0, kind, name, first.where, text))
+        return None
+    parts += more
+    if parts:
+        _say_packed(parts, kind, name, findings)
+        packed = json.dumps({"parts": parts}, ensure_ascii=False, sort_keys=True)
+        base["metadata"]["annotations"] = {KEPT: packed}
+    return dict(_merged(kept, base))
+
+
+def _comment(value: dict[str, Any]) -> str:
+    """An object as lines that no reader takes in."""
+    lines = ["OpenSLO v1 does not allow this:", *documents.dump(_ordered(value)).splitlines()]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
+def _say_packed(parts: list[Any], kind: str, name: str, findings: list[Finding]) -> None:
+    for path, _ in parts:
+        where = Breach(tuple(path), "").where
+        text = "v1 does not allow this here: it is written into an annotation."
+        findings.append(Finding("note", 0, 0, kind, name, where, text))
 
 
 def _kind_and_name(pair: tuple[tuple[str, str], Any]) -> tuple[int, str]:
@@ -83,13 +127,11 @@ def _slo(entry: SloEntry, findings: list[Finding]) -> dict[str, Any]:
         kept = _plain(deepcopy(entry.kept))
     else:
         packed = {"format": entry.source_format, "document": _plain(entry.kept)}
-    parts = [*_outdated(kept, base), *_forbidden(kept, base)]
+    parts = _outdated(kept, base)
+    parts += take_forbidden(kept, lambda kept: _filled(kept, base)) or []
     if parts:
         packed["parts"] = parts
-        for path, _ in parts:
-            where = Breach(tuple(path), "").where
-            text = "v1 does not allow this here: it is written into an annotation."
-            findings.append(Finding("note", 0, 0, "SLO", entry.name, where, text))
+        _say_packed(parts, "SLO", entry.name, findings)
     if packed:
         annotations["kept"] = json.dumps(packed, ensure_ascii=False, sort_keys=True)
     if annotations:
@@ -179,50 +221,10 @@ def _outdated(kept: dict[str, Any], base: dict[str, Any]) -> list[Any]:
         ways.append(("spec", "timeWindow", 0, "calendar"))
     parts = []
     for way in ways:
-        found, value = _taken(kept, way)
+        found, value = taken(kept, way)
         if found:
             parts.append([list(way), value])
     return parts
-
-
-def _forbidden(kept: dict[str, Any], base: dict[str, Any]) -> list[Any]:
-    """Take out of `kept` what v1 does not allow; pairs of path and value, the first one first."""
-    parts: list[Any] = []
-    for _ in range(_MOST_REMOVALS):
-        problems = breaches(_filled(kept, base))
-        if not problems:
-            return parts
-        for problem in problems:
-            path = problem.path
-            while path:
-                found, value = _taken(kept, path)
-                if found:
-                    parts.append([list(path), value])
-                    break
-                path = path[:-1]
-            if path:
-                break
-        else:
-            break
-    parts.append([[], deepcopy(kept)])
-    kept.clear()
-    return parts
-
-
-def _taken(owner: Any, path: Sequence[str | int]) -> tuple[bool, Any]:
-    """Take what is at a path out of its place; False if nothing is there."""
-    for part in path[:-1]:
-        if not _has(owner, part):
-            return False, None
-        owner = owner[part]
-    last = path[-1]
-    return (True, owner.pop(last)) if _has(owner, last) else (False, None)
-
-
-def _has(owner: Any, part: str | int) -> bool:
-    if isinstance(owner, list):
-        return isinstance(part, int) and part < len(owner)
-    return isinstance(owner, dict) and part in owner
 
 
 def _filled(kept: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:

@@ -177,9 +177,12 @@ _TIME_WINDOW = {
             timeZone=_text(),
         ),
     ),
-    "if": {"properties": {"isRolling": {"const": True}}},
+    "if": {"properties": {"isRolling": {"const": True}}, "required": ["isRolling"]},
     "then": {"properties": {"calendar": _never("A rolling window has no calendar.")}},
-    "else": {"required": ["calendar"]},
+    "else": {
+        "if": {"required": ["isRolling"]},
+        "then": {"required": ["calendar"]},
+    },
     "description": "A rolling window has no calendar, and one that is not rolling has one.",
 }
 _CONDITION_SPEC = _object(
@@ -223,6 +226,7 @@ _POLICY_SPEC = _object(
 _ONLY_THRESHOLD = _never(
     "It belongs to a thresholdMetric: beside a ratioMetric it says nothing. Leave it out."
 )
+_INDICATORS = "An SLO has either indicator or indicatorRef, or its objectives have."
 _HAS_INDICATOR = {"anyOf": [{"required": ["indicator"]}, {"required": ["indicatorRef"]}]}
 _SLO_SPEC: dict[str, Any] = {
     **_object(
@@ -245,14 +249,18 @@ _SLO_SPEC: dict[str, Any] = {
                 "properties": {"objectives": {"contains": _HAS_INDICATOR}},
                 "required": ["objectives"],
             },
-            "then": {"not": _HAS_INDICATOR},
+            "then": {"not": _HAS_INDICATOR, "description": _INDICATORS},
             "else": {
                 "oneOf": [{"required": ["indicator"]}, {"required": ["indicatorRef"]}],
+                "description": _INDICATORS,
             },
-            "description": "An SLO has either indicator or indicatorRef, or its objectives have.",
+            "description": _INDICATORS,
         },
         {
-            "if": {"properties": {"budgetingMethod": {"const": "Timeslices"}}},
+            "if": {
+                "properties": {"budgetingMethod": {"const": "Timeslices"}},
+                "required": ["budgetingMethod"],
+            },
             "then": {
                 "properties": {
                     "objectives": {
@@ -262,7 +270,10 @@ _SLO_SPEC: dict[str, Any] = {
             },
         },
         {
-            "if": {"properties": {"budgetingMethod": {"const": "RatioTimeslices"}}},
+            "if": {
+                "properties": {"budgetingMethod": {"const": "RatioTimeslices"}},
+                "required": ["budgetingMethod"],
+            },
             "then": {"properties": {"objectives": {"items": {"required": ["timeSliceWindow"]}}}},
         },
         {
@@ -321,6 +332,18 @@ _VALIDATORS = {
 
 _TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "boolean": "true or false"}
 
+# What is wrong where no description says it; {} is the bound.
+_BOUNDS = {
+    "minItems": "It has {} or more.",
+    "maxItems": "It has {} at most.",
+    "minLength": "It is not empty.",
+    "minProperties": "It is not empty.",
+    "const": "It is {}.",
+    "exclusiveMinimum": "It is above {}.",
+    "minimum": "It is {} or more.",
+}
+_ODD = "This is not as OpenSLO v1 has it."
+
 
 @dataclass(frozen=True)
 class Breach:
@@ -358,9 +381,9 @@ def _breaches(error: ValidationError) -> Iterator[Breach]:
         for name in missing:
             yield Breach((*path, name), "This is missing.")
     elif "propertyNames" in error.absolute_schema_path:
-        yield Breach((*path, str(instance)), said or error.message)
+        yield Breach((*path, str(instance)), said or _ODD)
     elif error.validator == "type" and not said:
         kind = _TYPES.get(str(wanted), "a number")
         yield Breach(path, f"This should be {kind}.")
     else:
-        yield Breach(path, said or f"{error.message[:200]}.")
+        yield Breach(path, said or _BOUNDS.get(str(error.validator), _ODD).format(wanted))

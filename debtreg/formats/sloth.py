@@ -6,8 +6,9 @@ are counted. It has no window per SLO: the period is 30 days unless an AlertWind
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from debtreg.formats.entries import (
     Finding,
     Item,
     KeptEntry,
+    Known,
     ServiceEntry,
     SloEntry,
     items,
@@ -47,6 +49,31 @@ _FILES = {
     "pageAlert": "page_alert",
     "ticketAlert": "ticket_alert",
 }
+_OF_FILES = {ours: theirs for theirs, ours in _FILES.items()}
+_ALERT = dict.fromkeys(("disable", "labels", "annotations"))
+_SLO: dict[str, Any] = {
+    **dict.fromkeys(("name", "description", "objective", "labels", "plugins")),
+    "sli": {
+        "events": dict.fromkeys(("error_query", "total_query")),
+        "raw": {"error_ratio_query": None},
+        "plugin": dict.fromkeys(("id", "options")),
+    },
+    "alerting": {
+        **dict.fromkeys(("name", "labels", "annotations")),
+        **dict.fromkeys(("page_alert", "ticket_alert"), _ALERT),
+    },
+}
+_SPEC: dict[str, Any] = {**dict.fromkeys(("service", "labels")), "slos": _SLO}
+_METADATA = dict.fromkeys(
+    (
+        *("name", "namespace", "labels", "annotations", "generateName", "finalizers", "uid"),
+        *("resourceVersion", "creationTimestamp", "generation", "ownerReferences", "selfLink"),
+        *("managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    )
+)
+_KNOWN: Known = {**dict.fromkeys(("version", "slo_plugins")), **_SPEC}
+# What is written where nothing was said of alerts: Sloth demands a word.
+_NO_ALERTS = {name: {"disable": True} for name in ("page_alert", "ticket_alert")}
 
 
 def is_ours(value: Any) -> bool:
@@ -92,6 +119,12 @@ def _read_spec(item: Item, days: int, contents: Contents) -> None:
     prefix = ""
     if item.kind:
         prefix, rest = "spec.", _of_kubernetes(rest)
+        spec = {"sloPlugins": None, **_renamed(_SPEC, _OF_FILES)}
+        head = {**dict.fromkeys(("apiVersion", "kind", "status")), "metadata": _METADATA}
+        known: Known = {**head, "spec": spec}
+        item.say_unknown(known, "Sloth")
+    else:
+        item.say_unknown(_KNOWN, "Sloth")
     rest.pop("version", None)
     service = text_of(rest.pop("service", ""))
     item.name = item.name or service
@@ -116,14 +149,23 @@ def _of_kubernetes(value: dict[str, Any]) -> dict[str, Any]:
     """The spec of an object as files have it; what else it has goes under `kubernetes`."""
     spec = mapping(value.pop("spec", None))
     value.pop("kind"), value.pop("apiVersion")
-    found = {name: _renamed(each) if name == "slos" else each for name, each in spec.items()}
-    return found | {"kubernetes": value}
+    names = ("service", "slos")
+    found = {name: _renamed(spec.pop(name), _FILES) for name in names if name in spec}
+    return found | {"kubernetes": value | {"spec": spec}}
 
 
-def _renamed(value: Any) -> Any:
+def _to_kubernetes(spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """The object that a spec was read of."""
+    del spec["version"]
+    inner = mapping(kept.get("spec")) | _renamed(spec, _OF_FILES)
+    head = {"apiVersion": f"{GROUP}v1", "kind": "PrometheusServiceLevel"}
+    return head | kept | {"spec": inner}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {_FILES.get(name, name): _renamed(each) for name, each in value.items()}
-    return [_renamed(each) for each in value] if isinstance(value, list) else value
+        return {names.get(name, name): _renamed(each, names) for name, each in value.items()}
+    return [_renamed(each, names) for each in value] if isinstance(value, list) else value
 
 
 def _read_slo(
@@ -161,6 +203,9 @@ def _read_slo(
     }
     bound = threshold_of(values["bad_query"])
     values |= {"kind": "latency" if bound else "error_ratio", "threshold_ms": bound}
+    if slo.get("alerting") == _NO_ALERTS:
+        del slo["alerting"]
+        return SloEntry(item, name, service, values, FORMAT)
     alerting = mapping(slo.get("alerting"))
     disabled = [
         mapping(alerting.get(name)).get("disable") is True
@@ -259,29 +304,42 @@ def _queries(item: Item, where: str, slo: dict[str, Any]) -> dict[str, str]:
 # --- Out ------------------------------------------------------------------------------------------
 
 
-def write(slos: Iterable[SloEntry]) -> tuple[str, list[Finding]]:
+def write(slos: Iterable[SloEntry], kept: Iterable[KeptEntry] = ()) -> tuple[str, list[Finding]]:
     """Files of `prometheus/v1`, one document a service, and what Sloth can't say.
 
     Sloth counts errors: where only good events are asked for, they are taken from all events.
+    SLOs of which different things were kept beside their service stand in documents of their own.
     """
     findings: list[Finding] = []
-    specs: dict[str, dict[str, Any]] = {}
+    specs: dict[tuple[str, str], dict[str, Any]] = {}
+    windows = [
+        Item(Document(0, 0, each), "", each.value, [], each.kind, each.name) for each in kept
+    ]
+    days = _days(windows)
     for entry in sorted(slos, key=lambda each: (each.service, each.name)):
-        if not entry.values["total_query"]:
+        kept_of = documents.storable(entry.kept) if entry.source_format == FORMAT else {}
+        own = mapping(kept_of.get("slo"))
+        if not entry.values["total_query"] and not own.get("sli"):
             _not_said(findings, entry, "Without queries it can't be written: it is left out.")
             continue
-        if entry.values["window"] != "rolling" or entry.values["window_days"] != 30:
+        if entry.values["window"] != "rolling" or entry.values["window_days"] != days:
             _not_said(findings, entry, "Its window is not written: Sloth has one for all SLOs.")
         if entry.values["method"] != "occurrences":
             _not_said(findings, entry, "Timeslices are not written: Sloth has none.")
-        kept = documents.storable(entry.kept) if entry.source_format == FORMAT else {}
-        above = deepcopy(mapping(kept.get("service")))
-        above.pop("kubernetes", None)
+        above = mapping(kept_of.get("service"))
+        key = entry.service, json.dumps(above, sort_keys=True)
         spec = specs.setdefault(
-            entry.service, {"version": VERSION, "service": entry.service, **above, "slos": []}
+            key, {"version": VERSION, "service": entry.service, **above, "slos": []}
         )
-        spec["slos"].append(_slo(entry, mapping(kept.get("slo"))))
-    return documents.dump(*specs.values()), findings
+        spec["slos"].append(_slo(entry, own))
+    written = []
+    for spec in specs.values():
+        of_kubernetes = spec.pop("kubernetes", None)
+        written.append(spec if of_kubernetes is None else _to_kubernetes(spec, of_kubernetes))
+    for each in windows:
+        text = "Sloth reads alert windows from a file of their own: give it this document as one."
+        findings.append(Finding("note", 0, 0, each.kind, each.name, "", text))
+    return documents.dump(*written, *(each.value for each in windows)), findings
 
 
 def _not_said(findings: list[Finding], entry: SloEntry, text: str) -> None:
@@ -290,16 +348,24 @@ def _not_said(findings: list[Finding], entry: SloEntry, text: str) -> None:
 
 def _slo(entry: SloEntry, kept: dict[str, Any]) -> dict[str, Any]:
     values = entry.values
-    name = entry.name.removeprefix(f"{name_of(entry.service)}-")
     found: dict[str, Any] = {
-        "name": name if _NAME.match(name) else entry.name,
+        "name": _name(entry),
         "objective": Decimal(plain(values["objective"] * 100) or 0),
     }
     if values["description"]:
         found["description"] = values["description"]
-    total = values["total_query"]
-    bad = values["bad_query"] or f"({total}) - ({values['good_query']})"
-    found["sli"] = {"events": {"error_query": bad, "total_query": total}}
-    off = {"disable": True}
-    found["alerting"] = {"page_alert": off, "ticket_alert": off}
+    found["sli"] = deepcopy(mapping(kept.get("sli")))
+    if total := values["total_query"]:
+        bad = values["bad_query"] or f"({total}) - ({values['good_query']})"
+        asked = {"error_query": bad, "total_query": total}
+        found["sli"]["events"] = asked | mapping(found["sli"].get("events")) | asked
+    found["alerting"] = _NO_ALERTS
     return found | {name: each for name, each in sorted(kept.items()) if name != "sli"}
+
+
+def _name(entry: SloEntry) -> str:
+    """What the SLO was called where it came from, else a name that Sloth takes."""
+    title, name = entry.values["title"], entry.name.removeprefix(f"{name_of(entry.service)}-")
+    if title and name_of(f"{entry.service}-{title}") == entry.name and _NAME.match(title):
+        return str(title)
+    return name if _NAME.match(name) or entry.source_format == FORMAT else entry.name

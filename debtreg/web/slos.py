@@ -26,6 +26,7 @@ from debtreg.models import (
     SliKind,
     Slo,
     SloState,
+    SourceFormat,
     StateWindow,
 )
 from debtreg.tasks import enqueue_waiting
@@ -40,6 +41,7 @@ MOST_DEBTS = 20
 MOST_PENALTIES = 4
 MOST_MAINTENANCES = 10
 PAGE_SIZE = 100
+MOST_LINES = 400
 
 
 class Filters(forms.Form):
@@ -259,4 +261,26 @@ def import_file(request: PageRequest) -> HttpResponse:
             form.cleaned_data = {}
     return render(
         request, "slos/import.html", context, status=422 if context["form"].errors else 200
+    )
+
+
+@login_required
+@require_safe
+def export_file(request: PageRequest) -> HttpResponse:
+    """What a file of all SLOs would say, and what its format can't; the API gives the file."""
+    chosen = request.GET.get("format", "")
+    if chosen not in SourceFormat.values:
+        chosen = SourceFormat.OPENSLO
+    exported = slo_imports.export(source_format=chosen)
+    lines = exported.text.splitlines()
+    return render(
+        request,
+        "slos/export.html",
+        {
+            "exported": exported,
+            "formats": SourceFormat.choices,
+            "text": "\n".join(lines[:MOST_LINES]),
+            "lines": len(lines),
+            "is_cut": len(lines) > MOST_LINES,
+        },
     )

@@ -101,6 +101,7 @@ urlpatterns = [
     path("slos/", slos.index, name="slo-list"),
     path("slos/new/", slos.new, name="slo-new"),
     path("slos/import/", slos.import_file, name="slo-import"),
+    path("slos/export/", slos.export_file, name="slo-export"),
     path("connections/", connections.index, name="connection-list"),
     path("connections/new/", connections.new, name="connection-new"),
     path("connections/<slug:name>/", connections.detail, name="connection-detail"),

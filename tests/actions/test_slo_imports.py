@@ -235,11 +235,11 @@ def test_a_service_goes_to_the_team_that_owns_it(db):
 def test_everything_goes_out_as_it_came_in(web):
     store(*every_kind_of_slo(), awkward() | {"metadata": {"name": "odd"}}, ALERTS)
 
-    text, _ = slo_imports.export()
+    text = slo_imports.export().text
     report = slo_imports.store(text=text, by=None)
 
     assert set(outcomes(report).values()) == {"unchanged"}
-    assert slo_imports.export()[0] == text
+    assert slo_imports.export().text == text
 
 
 def test_what_was_made_here_goes_out_and_comes_back(web):
@@ -255,11 +255,13 @@ def test_what_was_made_here_goes_out_and_comes_back(web):
         month_basis="730h",
     )
     before = slo_imports.slos.values_of(Slo.objects.get())
-    text, findings = slo_imports.export()
-    assert findings == []
+    exported = slo_imports.export()
+    assert exported.findings == []
+    repeat = slo_imports.store(text=exported.text, by=None)
+    assert set(outcomes(repeat).values()) == {"unchanged"}
     Slo.objects.all().delete()
 
-    report = slo_imports.store(text=text, by=None)
+    report = slo_imports.store(text=exported.text, by=None)
 
     assert problems(report) == []
     assert slo_imports.slos.values_of(Slo.objects.get()) == before | {"source_format": "openslo"}
@@ -268,10 +270,39 @@ def test_what_was_made_here_goes_out_and_comes_back(web):
 def test_sloth_gets_what_it_can_say(web):
     store(a_spec())
 
-    text, findings = slo_imports.export(source_format="sloth")
+    exported = slo_imports.export(source_format="sloth")
 
-    assert findings == []
-    assert documents.load_one(text) == a_spec()
+    assert exported.findings == []
+    assert documents.load_one(exported.text) == a_spec()
+
+
+def test_what_was_kept_of_a_catalog_goes_out_as_it_came_in(db):
+    component = entity("Component", "web", future={"of": "later"})
+    store(component, entity("Group", "payments"))
+
+    text = slo_imports.export(source_format="backstage").text
+
+    assert component in [each.value for each in documents.load(text)]
+    report = slo_imports.store(text=text, by=None)
+    assert set(outcomes(report).values()) == {"unchanged"}
+
+
+def test_a_service_with_unknown_fields_stays_in_the_export(web):
+    service = {
+        "apiVersion": "openslo/v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "displayName": "Web"},
+        "spec": {"future": 1},
+    }
+    store(service, an_slo())
+
+    exported = slo_imports.export()
+
+    assert [each.value["kind"] for each in documents.load(exported.text)] == ["Service", "SLO"]
+    assert [each.field for each in exported.findings] == ["spec.future"]
+    report = slo_imports.store(text=exported.text, by=None)
+    assert set(outcomes(report).values()) == {"unchanged"}
+    assert slo_imports.export().text == exported.text
 
 
 def test_only_sres_import(web):

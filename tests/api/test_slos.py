@@ -321,6 +321,18 @@ def test_slos_go_out_as_files(api, client_of, slo):
     assert api.post("/api/v1/slos/import/", {"text": text}).json()["errors"] == 0
 
 
+def test_an_export_says_what_its_format_can_not(api, slo):
+    Slo.objects.update(window_days=7, good_query="", bad_query="b", total_query="t")
+
+    as_text = api.get("/api/v1/slos/export/?format=sloth")
+    as_json = api.get("/api/v1/slos/export/?format=sloth&findings=true").json()
+
+    assert as_text["X-Left-Out"] == "1"
+    assert as_json["text"] == as_text.content.decode()
+    assert (as_json["format"], as_json["left_out"]) == ("sloth", 1)
+    assert "one for all SLOs" in as_json["findings"][0]["message"]
+
+
 def test_files_come_in_by_sres(client_of, checkout):
     assert is_error(client_of("member").post("/api/v1/slos/import/", {"text": "a: 1"}), 403)
 

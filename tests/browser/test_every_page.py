@@ -94,6 +94,7 @@ def paths(company: Company) -> dict[str, str]:
         "edit an SLO": f"/slos/{slo.name}/edit/",
         "new SLO": "/slos/new/",
         "import SLOs": "/slos/import/",
+        "export SLOs": "/slos/export/",
         "connections": "/connections/",
         "connection": f"/connections/{site.name}/",
         "new connection": "/connections/new/",

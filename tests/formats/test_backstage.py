@@ -10,11 +10,12 @@ from tests.formats.samples import read, said
 
 def entity(kind, name, namespace="", **spec):
     more = {"namespace": namespace} if namespace else {}
+    owner = {} if kind == "Group" else {"owner": "payments"}
     return {
         "apiVersion": "backstage.io/v1alpha1",
         "kind": kind,
         "metadata": {"name": name, **more},
-        "spec": {"owner": "payments", **spec},
+        "spec": {**owner, **spec},
     }
 
 

@@ -247,3 +247,19 @@ def test_maintenance_at_an_end_of_the_calendar_is_refused(sre: Client, year: str
     assert page.status_code == 422
     assert name in page.context["form"].errors
     assert not Maintenance.objects.exists()
+
+
+def test_the_export_page_says_what_a_format_can_not_before_one_downloads(
+    as_role: Callable[[str], Client], company: Company
+):
+    client = as_role(Role.MEMBER)
+    SloFactory(name="weekly", window_days=7, bad_query="b", total_query="t")
+
+    page = client.get("/slos/export/?format=sloth").content.decode()
+
+    assert "Sloth has one for all SLOs" in page
+    assert "error_query: b" in page
+    assert "/api/v1/slos/export/?format=sloth" in page
+    assert (
+        "There is nothing to write" in client.get("/slos/export/?format=backstage").content.decode()
+    )
