@@ -238,6 +238,8 @@ def no_data(context: Context) -> Iterator[Gap]:
     """SLOs of which nothing was read in the last day, or never."""
     for slo in context.slos:
         found = {state.window: state.total for state in slo.states.all()}
+        if slo.fetch_error:
+            continue  # why nothing is read is a finding of its own
         if found.get(StateWindow.DAYS_1, 0) is None:
             ever = found.get(StateWindow.PERIOD) is not None
             since = "for a day" if ever else "in its whole period"
@@ -246,7 +248,7 @@ def no_data(context: Context) -> Iterator[Gap]:
                 FindingKind.NO_DATA,
                 "",
                 f"Nothing was read {since}: nobody knows whether it is kept.",
-                "Look at its queries and its connection, or send its readings.",
+                slo.gap_reason or "Look at its queries and its connection, or send its readings.",
             )
 
 

@@ -36,6 +36,7 @@ def prepare() -> None:
     new = {
         "SECRET_KEY": old.get("SECRET_KEY") or secrets.token_urlsafe(48),
         "HTTPS": old.get("HTTPS", "false"),
+        "LOOPBACK_CONNECTIONS": old.get("LOOPBACK_CONNECTIONS", "true"),
         "BROKER_URL": _broker_url(folder, old.get("BROKER_URL", "")),
     }
     if old | new != old:

@@ -159,6 +159,23 @@ def _of(spans: Iterable[tuple[int, datetime]], table: str, seconds: int) -> tupl
     return found + looked_up(table, within), "TRUE", params
 
 
+def forget(slo_id: int, source: str) -> int:
+    """Drop an SLO's readings of one source, with what they add up to. Returns how many.
+
+    In the caller's transaction. Of days of which single readings are no longer kept, the sums stay.
+    """
+    lock([slo_id])
+    rows = Reading.objects.filter(slo=slo_id, source=source)
+    first = rows.order_by("at").values_list("at", flat=True).first()
+    if first is None:
+        return 0
+    removed, _ = rows.delete()
+    for table in (ReadingHour, ReadingDay):
+        table._default_manager.filter(slo=slo_id, at__gte=_day(first)).delete()
+    recompute([slo_id], _day(first))
+    return removed
+
+
 # --- Counting anew --------------------------------------------------------------------------------
 
 

@@ -39,6 +39,9 @@ env.check(
 )
 # True: a proxy in front speaks TLS and sets X-Forwarded-Proto. False: plain HTTP, for localhost.
 HTTPS = env.flag("HTTPS", True)
+# True: readings may be fetched from this machine itself, as in development. Whoever may add a
+# connection could else reach what listens here for nobody outside, such as the broker.
+LOOPBACK_CONNECTIONS = env.flag("LOOPBACK_CONNECTIONS", False)
 # Processes and threads of the web server, processes of the worker.
 WEB_PROCESSES = env.whole("WEB_PROCESSES", min(cpus.available(), 8), least=1, most=64)
 WEB_THREADS = env.whole("WEB_THREADS", 8, least=1, most=128)

@@ -8,6 +8,7 @@ from tests import servers
 
 os.environ.setdefault("SECRET_KEY", "only for tests, and long enough to be taken for a real key")
 os.environ.setdefault("HTTPS", "false")
+os.environ.setdefault("LOOPBACK_CONNECTIONS", "true")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 servers.ensure()
 

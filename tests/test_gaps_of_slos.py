@@ -72,6 +72,15 @@ def test_an_slo_without_a_reading_for_a_day_is_a_gap_and_one_with_is_not():
     assert "for a day" in texts[once.pk]
 
 
+def test_a_query_that_is_refused_for_days_is_still_one_finding():
+    slo = SloFactory(fetch_error="It yields 7 series. Add them up.")
+    budgets.refresh([slo.pk])
+
+    assert [gap.kind for gap in gaps.found(timezone.localdate()) if gap.slo_id] == [
+        FindingKind.UNMEASURABLE
+    ]
+
+
 def test_looking_at_thirty_slos_takes_as_many_queries_as_at_three():
     def taken():
         with CaptureQueriesContext(connection) as queries:

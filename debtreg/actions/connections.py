@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +17,7 @@ from debtreg.actions import audit, rights
 from debtreg.actions.debt import NotValid, not_valid
 from debtreg.errors import DebtregError, NotFound
 from debtreg.models import AuthKind, Connection, User
-from debtreg.prometheus import Prometheus, one
+from debtreg.prometheus import Prometheus, SiteDown, one
 
 LONGEST_SECRET = 4_000
 # What every Prometheus can answer: how many targets it knows.
@@ -73,7 +75,12 @@ def probe(*, connection: Connection, secret: str | None = None, by: User | None)
 
 
 def login_of(connection: Connection) -> tuple[str, str] | str | None:
-    """What a site lets us in with, as Prometheus takes it. Raises SecretLost."""
+    """What a site lets us in with, as Prometheus takes it.
+
+    Raises SecretLost, and SiteDown where nothing may be fetched from its host by now.
+    """
+    if refusal := _refused(urlsplit(connection.url).hostname or ""):
+        raise SiteDown(refusal, hint="Enter the address by which others reach it.")
     secret = secrets.unseal(connection.sealed_secret)
     if connection.auth == AuthKind.BASIC:
         return connection.username, secret
@@ -82,7 +89,7 @@ def login_of(connection: Connection) -> tuple[str, str] | str | None:
 
 @transaction.atomic
 def pause(*, connection: Connection, paused: bool, by: User | None) -> Connection:
-    """Have nothing fetched from a site by the clock, or again; what is asked for still is."""
+    """Have nothing fetched from a site, or again."""
     rights.check(by, "connection.change")
     row = Connection.objects.select_for_update().filter(pk=connection.pk).first()
     if row is None:
@@ -159,6 +166,8 @@ def _address(url: str) -> str:
         problem = "User and password have fields of their own; leave them out of the address."
     elif parts.query or parts.fragment:
         problem = "The address ends before ? and #."
+    elif refusal := _refused(host):
+        problem = refusal
     elif parts.scheme == "http" and not _is_loopback(host):
         problem = (
             "It begins with https://. Plain http is for this machine alone (localhost): on a"
@@ -170,11 +179,30 @@ def _address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def _refused(host: str) -> str:
+    """Why nothing is fetched from a host; empty if it is."""
+    if settings.LOOPBACK_CONNECTIONS or not _is_loopback(host):
+        return ""
+    return (
+        f"{host} is this machine itself, where programs listen that are for nobody outside: nothing"
+        " is fetched from it unless LOOPBACK_CONNECTIONS is set, as in development."
+    )
+
+
 def _is_loopback(host: str) -> bool:
+    """Also of the short and the numeric ways to write an address, which sockets understand."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
-        return host == "localhost"
+        try:
+            found = ipaddress.ip_address(socket.inet_aton(name))
+        except OSError:
+            return False
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_unspecified
 
 
 def _origin(url: str) -> tuple[str, str]:

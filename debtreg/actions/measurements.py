@@ -23,7 +23,7 @@ from django.utils import timezone
 from debtreg import budgets, readings, secrets, tracing
 from debtreg.actions import connections, jobs, rights
 from debtreg.actions.slos import WINDOW
-from debtreg.errors import DebtregError
+from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
     EVENT,
     MOST_EVENTS,
@@ -70,9 +70,17 @@ def measure(*, now: datetime | None = None) -> list[Fetch]:
 
 
 def request(*, site: Connection, by: User | None) -> Fetch:
-    """Have a site fetched from at once, whatever was wrong before. One that goes on is returned."""
+    """Have a site fetched from at once, whatever was wrong before. One that goes on is returned.
+
+    Raises Conflict while the site is paused.
+    """
     rights.check(by, "connection.change")
     with transaction.atomic():
+        if Connection.objects.filter(pk=site.pk, is_paused=True).exists():
+            raise Conflict(
+                f"'{site.name}' is paused: nothing is fetched from it.",
+                hint="Let it go on first, by is_paused=false or on its page.",
+            )
         return queue(site) or Fetch.objects.get(connection=site)
 
 
@@ -235,7 +243,9 @@ class _Work:
                 slice_seconds=slo.slice_seconds,
             )
             if not same.update(
-                fetched_until=datetime.fromtimestamp(end, UTC), fetch_error=found.problem
+                fetched_until=datetime.fromtimestamp(end, UTC),
+                fetch_error="",
+                gap_reason=found.problem,
             ):
                 return False
             # What readings of another length have counted already stays as it is.

@@ -17,7 +17,16 @@ from debtreg import budgets, readings
 from debtreg.actions import audit, rights, scores
 from debtreg.actions.debt import not_valid
 from debtreg.errors import Conflict
-from debtreg.models import STEPS, Maintenance, Method, SliKind, Slo, User, WindowKind
+from debtreg.models import (
+    STEPS,
+    Maintenance,
+    Method,
+    ReadingSource,
+    SliKind,
+    Slo,
+    User,
+    WindowKind,
+)
 
 M = TypeVar("M", bound=models.Model)
 
@@ -72,6 +81,9 @@ def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
     _store(slo, f"Somebody has added an SLO '{slo.name}' a moment ago.")
     verb = "update" if before else "create"
     audit.record(f"slo.{verb}", slo, by=by, old=old, new=audit.values_of(slo))
+    if before is not None and _asks_otherwise(before, slo):
+        _measure_anew(slo, by)
+        budgets.refresh([slo.pk])
     if before is not None and _differ(before, slo, _STATED):
         _recount([slo.pk], rolled_up=_differ(before, slo, _ROLLED_UP))
     if before is None or _differ(before, slo, _SCORED):
@@ -85,8 +97,24 @@ def _keep_what_is_measured(slo: Slo, before: Slo) -> None:
         if not field.editable and field.name not in ("document", "source_format"):
             setattr(slo, field.attname, getattr(before, field.attname))
     if _differ(before, slo, _ASKED):
-        slo.fetch_error, slo.buckets_at = "", None
+        slo.fetch_error, slo.gap_reason, slo.buckets_at = "", "", None
         slo.bucket_low_ms = slo.bucket_high_ms = None
+    if _asks_otherwise(before, slo) or before.connection_id != slo.connection_id:
+        slo.fetched_until = None
+
+
+def _asks_otherwise(before: Slo, slo: Slo) -> bool:
+    """What is fetched from now on counts something else than what was fetched before."""
+    queries = [
+        [" ".join(getattr(each, name).split()) for name in _COUNTS] for each in (before, slo)
+    ]
+    return bool(slo.total_query) and queries[0] != queries[1]
+
+
+def _measure_anew(slo: Slo, by: User | None) -> None:
+    """Let no reading of other queries count beside those of the new ones."""
+    if removed := readings.forget(slo.pk, ReadingSource.PROMETHEUS):
+        audit.record("slo.measure_anew", slo, by=by, old={"readings": removed})
 
 
 @transaction.atomic

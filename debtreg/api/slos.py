@@ -188,10 +188,18 @@ class SloSerializer(StrictModelSerializer):
             *("objective", "objective_percent", "window", "method", "slice_seconds"),
             *("slice_target", "threshold_ms", "connection", "good_query", "bad_query"),
             *("total_query", "buckets_query", "quantile_query", "source_format"),
-            *("fetched_until", "fetch_error", "state", "revision", "created_at", "updated_at"),
+            *(
+                "fetched_until",
+                "fetch_error",
+                "gap_reason",
+                "state",
+                "revision",
+                "created_at",
+                "updated_at",
+            ),
         ]
         read_only_fields: ClassVar = [
-            *("fetched_until", "fetch_error", "created_at", "updated_at"),
+            *("fetched_until", "fetch_error", "gap_reason", "created_at", "updated_at"),
         ]
         extra_kwargs: ClassVar = {
             # The action checks that it is free.

@@ -141,7 +141,12 @@ class Slo(models.Model):
     fetch_error = models.TextField(
         blank=True,
         editable=False,
-        help_text="What its queries were last refused for, or why they yield no readings.",
+        help_text="What its queries were last refused for.",
+    )
+    gap_reason = models.TextField(
+        blank=True,
+        editable=False,
+        help_text="Why steps that were last asked for are gaps: their samples are none.",
     )
     # The boundaries of the histogram next to the threshold, in milliseconds: the same two where it
     # can be measured. Both empty: not known.

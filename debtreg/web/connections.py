@@ -126,9 +126,9 @@ def detail(request: PageRequest, name: str) -> HttpResponse:
             "job": job,
             "is_busy": job is not None and not job.is_over,
             # Those with a fault first.
-            "slos": site.slos.select_related("service").order_by("-fetch_error", "name")[
-                :MOST_SLOS
-            ],
+            "slos": site.slos.select_related("service").order_by(
+                "-fetch_error", "-gap_reason", "name"
+            )[:MOST_SLOS],
         },
     )
 

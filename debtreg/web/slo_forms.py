@@ -164,7 +164,14 @@ class SloForm(_Row):
         max_length=10_000,
     )
     total_query = forms.CharField(
-        label=gettext_lazy("All valid events"), required=False, widget=QUERY, max_length=10_000
+        label=gettext_lazy("All valid events"),
+        required=False,
+        widget=QUERY,
+        max_length=10_000,
+        help_text=gettext_lazy(
+            "Other queries begin a new measurement: what the old ones fetched is removed, and the"
+            " whole period is asked for again."
+        ),
     )
     buckets_query = forms.CharField(
         label=gettext_lazy("Buckets of the histogram"),

@@ -134,6 +134,28 @@ def test_other_addresses_are_refused_with_the_reason(url, problem):
     assert "url" in refused.value.fields
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9090",
+        "https://localhost",
+        "http://127.0.0.1:6379",
+        "https://127.1",
+        "https://2130706433",
+        "https://0.0.0.0",
+        "http://[::1]:9090",
+        "https://[::ffff:127.0.0.1]",
+        "https://prometheus.localhost.",
+    ],
+)
+def test_this_machine_is_a_target_only_where_the_setting_allows_it(url, settings):
+    settings.LOOPBACK_CONNECTIONS = False
+
+    with pytest.raises(NotValid, match="is this machine itself") as refused:
+        connections.save(connection=connection(url=url), by=None)
+    assert "LOOPBACK_CONNECTIONS" in refused.value.fields["url"][0]
+
+
 @pytest.mark.parametrize("secret", ["", "two\nlines", "ü", "x" * 4_001])
 def test_a_secret_that_no_header_can_carry_is_refused(secret):
     with pytest.raises(NotValid) as refused:

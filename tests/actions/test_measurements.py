@@ -9,11 +9,22 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
+from django.db.models import Count, Sum
 from django.utils import timezone
 
-from debtreg import tasks
-from debtreg.actions import connections, jobs, measurements
-from debtreg.models import AuthKind, Connection, Fetch, Reading, ReadingDay, Slo, SloState
+from debtreg import gaps, readings, tasks
+from debtreg.actions import connections, jobs, measurements, slos
+from debtreg.errors import Conflict
+from debtreg.models import (
+    AuditEntry,
+    AuthKind,
+    Connection,
+    Fetch,
+    Reading,
+    ReadingDay,
+    Slo,
+    SloState,
+)
 from debtreg.prometheus import QueryRefused, Series, SiteDown, TookTooLong
 from tests import conftest, prometheus
 from tests.factories import SloFactory
@@ -227,7 +238,7 @@ def test_counts_that_cannot_be_are_gaps_and_the_slo_says_why(server, good, total
     fetch(main)
 
     slo.refresh_from_db()
-    assert says in slo.fetch_error
+    assert (slo.fetch_error, says in slo.gap_reason) == ("", True)
     assert not Reading.objects.exists()
     assert SloState.objects.get(slo=slo, window="1h").burn_rate is None
 
@@ -264,6 +275,101 @@ def test_an_slo_that_is_changed_while_it_is_fetched_keeps_nothing_of_the_old_que
     assert not Reading.objects.exists()
     slo.refresh_from_db()
     assert slo.fetched_until == NOW.replace(second=0) - timedelta(hours=1)
+
+
+def test_other_queries_measure_anew_and_nothing_of_the_old_ones_counts_beside(server):
+    main = site()
+    slo = slo_of(main, window_days=1)
+    by_hand = NOW.replace(hour=9, minute=0, second=0)
+    batch = readings.Batch()
+    batch.add(slo.pk, by_hand, 3600, 5_000, 7_000)
+    readings.store(batch, source="csv")
+    fetch(main)
+    slo.refresh_from_db()
+    # The new metric is younger: where it has nothing, the old one's must not stay.
+    server.answers["total"] = lambda at: 10 if at > NOW.timestamp() - 1800 else None
+    server.answers["good"] = lambda at: 10
+    slo.good_query, slo.total_query = "good[{{.window}}] ", "total[{{.window}}] * 1"
+    slos.save(slo=slo, by=None)
+
+    slo.refresh_from_db()
+    assert slo.fetched_until is None
+    assert list(slo.readings.values_list("source", "total")) == [("csv", 7_000)]
+    assert SloState.objects.get(slo=slo, window="period").total == 7_000
+    assert AuditEntry.objects.get(action="slo.measure_anew").old == {"readings": 14}
+
+    fetch(main)
+
+    sums = slo.readings.filter(source="prometheus").aggregate(Sum("total"), Count("at"))
+    assert sums == {"total__sum": 50_000, "at__count": 5}
+    assert ReadingDay.objects.get(slo=slo).total == 57_000
+    assert ReadingDay.objects.get(slo=slo).seconds == 3_600 + 5 * 300
+    assert SloState.objects.get(slo=slo, window="period").total == 57_000
+
+
+def test_blanks_in_a_query_are_no_other_query(server):
+    main = site()
+    slo = slo_of(main)
+    fetch(main)
+    slo.refresh_from_db()
+    until = slo.fetched_until
+    slo.total_query = "total[{{.window}}]\n"
+    slos.save(slo=slo, by=None)
+
+    slo.refresh_from_db()
+    assert slo.fetched_until == until
+    assert slo.readings.count() == 14
+
+
+def test_another_site_is_asked_for_the_whole_period_and_what_was_read_stays(server):
+    main = site()
+    slo = slo_of(main)
+    fetch(main)
+    slo.refresh_from_db()
+    slo.connection = site(name="other")
+    slos.save(slo=slo, by=None)
+
+    slo.refresh_from_db()
+    assert (slo.fetched_until, slo.readings.count()) == (None, 14)
+
+
+def test_no_data_is_one_finding_that_does_not_come_and_go(server, clock):
+    main = site()
+    slo = slo_of(main)
+    server.answers["total"] = lambda at: None
+    kinds = []
+    for answer in (None, 100, None):
+        server.answers["total"] = lambda at, answer=answer: answer
+        clock.shift(timedelta(minutes=20))
+        fetch(main)
+        kinds.append([(gap.kind, gap.hint) for gap in gaps.found(NOW.date()) if gap.slo_id])
+    assert kinds == [
+        [("no_data", "The query for all events has no data: these steps are gaps.")],
+        [],
+        [],
+    ]
+    slo.refresh_from_db()
+    assert "no data" in slo.gap_reason
+
+
+def test_nothing_is_fetched_from_a_paused_site_even_when_asked_for(server):
+    paused = site(is_paused=True)
+
+    with pytest.raises(Conflict, match="'main' is paused"):
+        measurements.request(site=paused, by=None)
+
+    assert not Fetch.objects.exists()
+
+
+def test_a_loopback_target_of_before_is_not_called_where_the_setting_forbids(server, settings):
+    main = site()
+    slo_of(main)
+    settings.LOOPBACK_CONNECTIONS = False
+
+    job = fetch(main)
+
+    assert (job.state, server.asked) == ("failed", [])
+    assert "127.0.0.1 is this machine itself" in main.last_error
 
 
 # --- Faults ---------------------------------------------------------------------------------------

@@ -92,6 +92,16 @@ def test_a_fetch_may_be_asked_for_and_is_one_however_often(sre):
     assert is_error(sre.post(f"{CONNECTIONS}nothing/fetch/"), 404)
 
 
+def test_a_paused_connection_answers_409_to_a_fetch(sre):
+    sre.post(CONNECTIONS, {**CONNECTION, "is_paused": True})
+
+    refused = sre.post(f"{CONNECTIONS}production/fetch/")
+
+    assert is_error(refused, 409)
+    assert "is paused" in refused.json()["message"]
+    assert not Fetch.objects.exists()
+
+
 def test_a_connection_is_removed_and_its_slos_stay(sre):
     sre.post(CONNECTIONS, CONNECTION)
     slo = SloFactory(connection=Connection.objects.get(), total_query="x", good_query="y")
