@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
 
+from debtreg import search
 from debtreg.api.items import ItemListViewSet
 from debtreg.api.pages import SlugFilter
 from debtreg.models import (
@@ -17,7 +19,6 @@ from debtreg.models import (
     ScoreState,
     Service,
     Team,
-    pk_of,
 )
 from debtreg.models.score import NO_COST_SORT
 
@@ -31,7 +32,13 @@ class RankingFilter(django_filters.FilterSet):
         field_name="sort_roi", lookup_expr="gte", help_text="Ratio; leaves out unscored items."
     )
     q = django_filters.CharFilter(
-        method="search", max_length=200, help_text="A part of the title, in any case, or a key."
+        method="search",
+        max_length=200,
+        help_text=(
+            "Words of the title, a key, and terms like `service:checkout`, `roi:>3`, `tag:legacy`:"
+            f" all must hold. `-` in front turns a term round, `,` is or. Fields: "
+            f"{', '.join(search.FIELDS)}."
+        ),
     )
 
     def in_state(self, rows: Any, name: str, value: str) -> QuerySet[Any]:
@@ -39,7 +46,10 @@ class RankingFilter(django_filters.FilterSet):
         return found
 
     def search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(Q(item__title__icontains=value) | Q(item_id=pk_of(value)))
+        found = search.parse(value)
+        if found.problems:
+            raise ValidationError({"q": found.problems})
+        return rows.filter(found.condition)
 
 
 class RankingViewSet(ItemListViewSet):

@@ -6,14 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from debtreg import keyset, versions
+from debtreg import keyset, search, versions
 from debtreg.models import (
     BacklogEntry,
     JobState,
@@ -23,7 +23,6 @@ from debtreg.models import (
     ScoringRun,
     Service,
     Team,
-    pk_of,
 )
 from debtreg.models.score import ScoreQuerySet
 from debtreg.web import deciding
@@ -42,7 +41,7 @@ class RankingFilter(forms.Form):
         required=False,
         max_length=200,
         widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": gettext_lazy("Title or DEBT-12")}
+            attrs={"type": "search", "placeholder": gettext_lazy("Title, DEBT-12 or tag:legacy")}
         ),
     )
     team = forms.ChoiceField(label=gettext_lazy("Team"), required=False)
@@ -81,7 +80,7 @@ class RankingFilter(forms.Form):
         return [
             _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(map(str, problems))}
             for name, problems in self.errors.items()
-        ]
+        ] + search.parse(self.cleaned_data.get("q") or "").problems
 
     @property
     def is_counted(self) -> bool:
@@ -128,10 +127,7 @@ def found(chosen: dict[str, Any]) -> ScoreQuerySet:
         rows = rows.in_state(chosen["state"])
     if chosen.get("min_roi") is not None:
         rows = rows.filter(sort_roi__gte=chosen["min_roi"])
-    if text := chosen.get("q"):
-        pk = pk_of(text) if text.upper().startswith("DEBT-") else None
-        match = Q(item__title__icontains=text) | Q(item__ledger_id__iexact=text)
-        rows = rows.filter(match | Q(item_id=pk)) if pk else rows.filter(match)
+    rows = rows.filter(search.parse(chosen.get("q") or "").condition)
     if ordering := chosen.get("ordering"):
         rows = rows.with_sort_cost().order_by(*ORDERINGS[ordering])
     return rows
