@@ -11,7 +11,7 @@ import pandas as pd
 from django.db.models import OuterRef, Subquery
 
 import scoring
-from debtreg import coupling, versions
+from debtreg import coupling, memo, versions
 from debtreg.models import (
     POINTS,
     BacklogEntry,
@@ -82,7 +82,14 @@ class Loss:
 
 def of(pks: Iterable[int]) -> dict[int, Loss]:
     """These scenarios, in a fixed number of queries, whatever their number and size."""
-    wanted = set(pks)
+    asked = set(pks)
+    kept = memo.kept("losses")
+    if wanted := asked - kept.keys():
+        kept |= _read(wanted)
+    return {pk: kept[pk] for pk in asked if pk in kept}
+
+
+def _read(wanted: set[int]) -> dict[int, Loss]:
     # A debt's ROI counts what its repair saves in all of its scenarios.
     items = ScenarioMember.objects.filter(scenario__in=wanted).values("item")
     beside = ScenarioMember.objects.filter(item__in=items).values_list("scenario_id", flat=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import scoring
-from debtreg import frames
+from debtreg import bulk, frames
 from debtreg.numbers import money, plain
 
 # As many as a person can act on.
@@ -93,6 +94,37 @@ def describe(
             .to_dict("records")
         ],
     }
+
+
+def worth_measuring(pks: Sequence[int]) -> list[dict[str, Any]]:
+    """The input of each of these items that pays most to be known, the most valuable first.
+
+    Each is {item_id, input, of, worth}: `of` is the kind of the impact, "" for effort and day
+    rate; worth : currency, a float. Items in no failure scenario only: what decides about the
+    others hangs on what is planned beside them. A fixed number of queries. Raises NoPolicy.
+    """
+    condition, params = bulk.among("d.id", pks)
+    scored, scored_params = bulk.among("s.item_id", pks)
+    items = frames.read_items(condition, params, scored=scored, scored_params=scored_params)
+    condition, params = bulk.among("i.item_id", pks)
+    impacts = frames.read_impacts(condition, params)
+    catalog = frames.Catalog.read(pks)
+    frames.complete(items, impacts, catalog)
+    scores, detail = frames.score_frames(items, impacts, catalog)
+    shares = catalog.coupled.shares
+    worth = scoring.information_values(items, scores, detail, catalog.policy, shares)
+    worth = worth[~worth["item_id"].isin(shares["item_id"])]
+    best = worth.drop_duplicates("item_id").sort_values("value", ascending=False, kind="stable")
+    kinds = detail["kind"].to_numpy()
+    return [
+        {
+            "item_id": int(row["item_id"]),
+            "input": (name := scoring.INPUTS[int(row["input"])]),
+            "of": scoring.KINDS[kinds[int(row["row"])]] if name in scoring.FACTORS else "",
+            "worth": float(row["value"]),
+        }
+        for row in best.to_dict("records")
+    ]
 
 
 def _which(row: dict[Any, Any], shares: pd.DataFrame) -> dict[str, Any]:

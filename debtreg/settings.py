@@ -58,7 +58,7 @@ AUTH_USER_MODEL = "debtreg.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CSRF_FAILURE_VIEW = "debtreg.web.errors.csrf_failure"
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [

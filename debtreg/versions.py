@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 import scoring
+from debtreg import memo
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import PolicyActivation, ScoringPolicy
 
@@ -173,6 +174,14 @@ class Standing:
 
 def standing() -> Standing:
     """How it stands with the policy, for those who only look: nothing is raised."""
+    kept = memo.kept("standing")
+    if "now" not in kept:
+        kept["now"] = _standing()
+    found: Standing = kept["now"]
+    return found
+
+
+def _standing() -> Standing:
     refused: PolicyRefused | None = None
     for activation in lineage():
         try:

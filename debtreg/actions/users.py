@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -51,6 +51,34 @@ def revoke_token(*, token_id: int, by: User | None) -> ApiToken:
         token.save(update_fields=["revoked_at"])
         audit.record("token.revoke", token, by=by)
     return token
+
+
+# Who comes back after a longer pause is on another visit.
+VISIT_PAUSE = timedelta(minutes=30)
+# Looking is written down no more often than this.
+VISIT_STEP = timedelta(minutes=1)
+
+
+def visit(*, user: User) -> datetime | None:
+    """Note that a person is here; returns when their visit before this one ended, if ever.
+
+    That somebody looks changes nothing that others see, and is no news to audit.
+    """
+    now = timezone.now()
+    if user.seen_at is None or now - user.seen_at > VISIT_PAUSE:
+        user.visited_at, user.seen_at = user.seen_at, now
+    elif now - user.seen_at > VISIT_STEP:
+        user.seen_at = now
+    else:
+        return user.visited_at
+    User.objects.filter(pk=user.pk).update(visited_at=user.visited_at, seen_at=user.seen_at)
+    return user.visited_at
+
+
+def leave_tour(*, user: User) -> None:
+    """Offer the tour of the demo no more. Harmless if it was left already."""
+    user.tour_left_at = user.tour_left_at or timezone.now()
+    User.objects.filter(pk=user.pk).update(tour_left_at=user.tour_left_at)
 
 
 def forget_keys() -> int:

@@ -142,7 +142,12 @@ class BacklogEntry(models.Model):
                 condition=~Q(state=EntryState.UNSCHEDULED) | Q(iteration__isnull=True),
             ),
         ]
-        indexes: ClassVar = [models.Index("team", "state", name="entry_by_team")]
+        indexes: ClassVar = [
+            models.Index("team", "state", name="entry_by_team"),
+            models.Index(
+                "team", "created_at", name="entry_by_age", condition=Q(state__in=ACTIVE_STATES)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"entry of {self.item_id}"

@@ -31,6 +31,18 @@ class User(AbstractUser):
     teams: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         "Team", related_name="members", blank=True
     )
+    seen_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When their home was shown last."
+    )
+    visited_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the visit before this one ended. Null: this is the first.",
+    )
+    tour_left_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When they left the tour of the demo."
+    )
 
     class Meta:
         constraints: ClassVar = [known_words("user", "role", Role.values)]

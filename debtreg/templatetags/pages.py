@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django import template
+from django.template import loader
 from django.template.context import Context
 from django.utils.safestring import SafeString, mark_safe
 
 from debtreg.actions import rights
+from debtreg.web.help import TERMS
 
 register = template.Library()
 
@@ -37,6 +40,19 @@ def preference(context: Context, name: str) -> str:
 def may(context: Context, verb: str, obj: Any = None) -> bool:
     """`{% may "debt.decide" item as decides %}`"""
     return rights.may(context["request"].user, verb, obj)
+
+
+@register.simple_tag(takes_context=True)
+def term(context: Context, anchor: str) -> SafeString:
+    """`{% term "roi" %}`: a "?" beside a word, which explains it; see web.help.TERMS."""
+    # The same word may be explained twice on a page, each time under an id of its own.
+    seen = vars(context["request"]).setdefault("terms_explained", Counter())
+    seen[anchor] += 1
+    number = "" if seen[anchor] == 1 else f"-{seen[anchor]}"
+    return loader.render_to_string(
+        "parts/_term.html",
+        {"term": TERMS[anchor], "anchor": anchor, "id": f"term-{anchor}{number}"},
+    )
 
 
 @register.filter

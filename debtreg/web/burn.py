@@ -11,7 +11,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch
+from django.db.models import Count, F, Min, Prefetch, Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -152,11 +152,27 @@ def budget_of(slo: Slo) -> dict[str, Any]:
     }
 
 
-def read(*, team: str = "", kind: str = "") -> list[Group]:
-    """All services that have SLOs, the worst first."""
+def worst_services(most: int) -> list[int]:
+    """The services with most alerts, then with least of a budget left; so many at most."""
+    services = (
+        SloState.objects.order_by()
+        .values("slo__service")
+        .annotate(
+            firing=Count("pk", filter=Q(is_firing=True)),
+            left=Min("remaining", filter=Q(window=StateWindow.PERIOD)),
+        )
+        .order_by("-firing", F("left").asc(nulls_last=True), "slo__service")
+    )
+    return [row["slo__service"] for row in services[:most]]
+
+
+def read(*, team: str = "", kind: str = "", services: list[int] | None = None) -> list[Group]:
+    """All services that have SLOs, or some of them, the worst first."""
     slos = Slo.objects.select_related("service__team").prefetch_related(
         Prefetch("states", SloState.objects.all())
     )
+    if services is not None:
+        slos = slos.filter(service__in=services)
     if team:
         slos = slos.filter(service__team__slug=team)
     if kind:

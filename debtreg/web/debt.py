@@ -140,11 +140,11 @@ def _with_words(story: dict[str, Any]) -> dict[str, Any]:
     story["apart"] = bool(story["scenarios"]) and story["marginal_roi"] != story["roi"]
     for name in ("inputs", "measure_next", "turns"):
         for each in story[name]:
-            each["label"] = _input_label(each)
+            each["label"] = input_label(each)
     return story
 
 
-def _input_label(each: dict[str, Any]) -> str:
+def input_label(each: dict[str, Any]) -> str:
     """What an input is called, and what it is of: "Latency: requests a year"."""
     if each["input"] == "effort":
         return _("Effort of the repair, in person-days")

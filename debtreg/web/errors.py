@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRefresh, reswap, retarget
 
+from debtreg import memo
 from debtreg.actions import audit
 from debtreg.errors import DebtregError, NotAllowed, NotFound
 from debtreg.models import Channel
@@ -33,7 +35,8 @@ class Pages:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         audit.channel.set(Channel.PAGE)
-        response = self.get_response(request)
+        with memo.one_look() if request.method in ("GET", "HEAD") else nullcontext():
+            response = self.get_response(request)
         if not request.path.startswith(API) and "Cache-Control" not in response:
             # What one person sees is kept by no proxy, and asked for anew.
             patch_cache_control(response, private=True, no_cache=True)
@@ -91,13 +94,13 @@ def command(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
 
 
 def back(request: HttpRequest) -> str:
-    """The page that the request came from, if it is one of ours; else the ranking."""
+    """The page that the request came from, if it is one of ours; else their home."""
     for url in (request.POST.get("next"), request.META.get("HTTP_REFERER")):
         if url and url_has_allowed_host_and_scheme(
             url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
         ):
             return url
-    return resolve_url("ranking")
+    return resolve_url("home")
 
 
 def chosen_key(request: HttpRequest, name: str, sent: QueryDict | None = None) -> int | None:

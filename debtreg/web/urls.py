@@ -16,6 +16,7 @@ from debtreg.web import (
     decisions,
     gaps,
     help,
+    home,
     imports,
     iterations,
     outcomes,
@@ -46,7 +47,8 @@ class KeyConverter:
 register_converter(KeyConverter, "debt")
 
 urlpatterns = [
-    path("", ranking.ranking, name="ranking"),
+    path("", home.home, name="home"),
+    path("ranking/", ranking.ranking, name="ranking"),
     path("chart/", chart.chart, name="ranking-chart"),
     path("ranking/export/", ranking_export.export, name="ranking-export"),
     path("login/", account.LoginView.as_view(), name="login"),

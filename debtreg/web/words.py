@@ -146,6 +146,14 @@ def policy_group(path: str) -> str:
     return group if dot else "promotion"
 
 
+# What a job is called, by its model.
+JOBS = {
+    "scoringrun": _("Scoring run"),
+    "ledgerimport": _("Import of a ledger"),
+    "whatif": _("What a policy would move"),
+    "fetch": _("Fetch of readings"),
+}
+
 # What a column of a ledger may be; the names are those of debtreg.ledger.FIELDS.
 LEDGER_FIELDS = {
     "id": _("Id"),

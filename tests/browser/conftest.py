@@ -62,7 +62,7 @@ def visit(
         page.get_by_label("Name").fill(company.people[role].username)
         page.get_by_label("Password").fill(companies.PASSWORD)
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("heading", name="Ranking", exact=True)).to_be_visible()
+        expect(page.get_by_role("heading", name="Home", exact=True)).to_be_visible()
         if path != "/":
             page.goto(path)
         return page

@@ -8,7 +8,7 @@ from debtreg.models import DebtItem
 
 
 def test_an_engineer_logs_a_debt_and_sees_it_ranked(visit: Callable[..., Page]) -> None:
-    page = visit("/", "member")
+    page = visit("/ranking/", "member")
     page.get_by_role("link", name="Log a debt").click()
     page.get_by_label("What is wrong").fill("Refund lookup scans the full table")
     page.get_by_label("Service", exact=False).first.select_option("payment-service")

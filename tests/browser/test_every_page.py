@@ -7,7 +7,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from debtreg import budgets
-from debtreg.models import ImportStep, JobState, LedgerFinding, LedgerImport, LedgerSource, WhatIf
+from debtreg.models import (
+    ImportStep,
+    JobState,
+    LedgerFinding,
+    LedgerImport,
+    LedgerSource,
+    Role,
+    WhatIf,
+)
 from tests.factories import (
     MaintenanceFactory,
     OutcomeFactory,
@@ -49,10 +57,11 @@ def paths(company: Company) -> dict[str, str]:
     promise = a_promise(company)
     OutcomeFactory(item__service=company.service, realised_benefit=9_000, actual_cost=3_000)
     return {
-        "ranking": "/",
-        "ranking with filters": "/?team=payments&state=priced&min_roi=3&ordering=cost",
-        "wrong filters": "/?team=nobody&min_roi=much",
-        "nothing found": "/?q=zzzz",
+        **{f"home of {role}": f"/?as={role}" for role in Role.values},
+        "ranking": "/ranking/",
+        "ranking with filters": "/ranking/?team=payments&state=priced&min_roi=3&ordering=cost",
+        "wrong filters": "/ranking/?team=nobody&min_roi=much",
+        "nothing found": "/ranking/?q=zzzz",
         "debt": f"/debts/{company.best.key}/",
         "debt without price": f"/debts/{company.unpriced.key}/",
         "edit a debt": f"/debts/{company.best.key}/edit/",
@@ -190,7 +199,7 @@ def unfold(page: Page) -> None:
 def test_axe_finds_nothing_on_any_page(
     visit: Callable[..., Page], company: Company, theme: str
 ) -> None:
-    page = visit("/", "admin", theme=theme)
+    page = visit("/ranking/", "admin", theme=theme)
     found = {}
     for name, path in paths(company).items():
         page.goto(path)
@@ -202,7 +211,7 @@ def test_axe_finds_nothing_on_any_page(
 
 
 def test_axe_finds_nothing_where_one_logs_in(visit: Callable[..., Page]) -> None:
-    page = visit("/")
+    page = visit("/ranking/")
     page.get_by_role("button", name="Log out").click()
     page.goto("/login/")
     page.get_by_label("Name").fill("nobody")
@@ -214,7 +223,7 @@ def test_axe_finds_nothing_where_one_logs_in(visit: Callable[..., Page]) -> None
 
 
 def test_no_page_is_wider_than_a_phone(visit: Callable[..., Page], company: Company) -> None:
-    page = visit("/", "admin", width=390)
+    page = visit("/ranking/", "admin", width=390)
     too_wide = {}
     for name, path in paths(company).items():
         page.goto(path)

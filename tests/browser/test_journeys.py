@@ -46,18 +46,18 @@ def test_a_run_shows_where_it_is_until_it_is_over(
 def test_filters_change_the_list_and_the_address_without_loading_the_page(
     visit: Callable[..., Page],
 ) -> None:
-    page = visit("/")
+    page = visit("/ranking/")
     rows = page.get_by_role("row")
     expect(rows).to_have_count(1 + 4)
     page.evaluate("window.sameDocument = true")
     page.get_by_label("Team").select_option("accounts")
     expect(rows).to_have_count(1 + 1)
-    expect(page).to_have_url("/?team=accounts")
+    expect(page).to_have_url("/ranking/?team=accounts")
     page.get_by_label("Team").select_option("")
     page.get_by_label("Search").press_sequentially("nobody knows")
     expect(rows).to_have_count(1 + 2)
     expect(page.get_by_label("Search")).to_be_focused()
-    expect(page).to_have_url("/?q=nobody+knows")
+    expect(page).to_have_url("/ranking/?q=nobody+knows")
     assert page.evaluate("window.sameDocument")
     page.reload()
     expect(rows).to_have_count(1 + 2)
@@ -101,7 +101,7 @@ def test_a_product_owner_vetoes_a_debt_with_a_reason(
 
 
 def test_everything_is_reached_by_keyboard(visit: Callable[..., Page], company: Company) -> None:
-    page = visit("/")
+    page = visit("/ranking/")
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to the content")
     expect(skip).to_be_focused()
@@ -120,7 +120,7 @@ def test_everything_is_reached_by_keyboard(visit: Callable[..., Page], company: 
 
 
 def test_a_phone_has_a_menu_that_opens_and_closes(visit: Callable[..., Page]) -> None:
-    page = visit("/", width=390)
+    page = visit("/ranking/", width=390)
     link = page.get_by_role("link", name="Backlog", exact=True)
     expect(link).not_to_be_visible()
     menu = page.get_by_role("button", name="Menu")
@@ -135,7 +135,7 @@ def test_a_phone_has_a_menu_that_opens_and_closes(visit: Callable[..., Page]) ->
 
 
 def test_the_theme_is_chosen_by_a_button(visit: Callable[..., Page]) -> None:
-    page = visit("/", theme="light")
+    page = visit("/ranking/", theme="light")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
     page.get_by_role("button", name="Theme: as the system").click()
@@ -162,7 +162,7 @@ def test_a_server_that_is_away_is_said_and_nothing_is_lost(
 def test_a_session_that_has_ended_asks_to_log_in_again(
     visit: Callable[..., Page], company: Company
 ) -> None:
-    page = visit("/")
+    page = visit("/ranking/")
     page.context.clear_cookies()
     page.get_by_label("Search").fill("cart")
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()

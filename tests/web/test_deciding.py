@@ -48,7 +48,7 @@ def test_what_is_promoted_beside_it_takes_a_gate_below_the_threshold(
     assert (first.is_above, second.is_above) == (True, False)  # type: ignore[attr-defined]
     assert second.deciding_roi == 0  # type: ignore[attr-defined]
 
-    for path in ("/", "/chart/"):
+    for path in ("/ranking/", "/chart/"):
         row = row_of(owner.get(path).text, "Second gate")
         assert re.search(r'data-label="ROI">0\.00 <a', row)
         assert "by share" in row
@@ -57,7 +57,7 @@ def test_what_is_promoted_beside_it_takes_a_gate_below_the_threshold(
 
 def test_the_tile_counts_by_the_roi_that_decides(owner: Client, gates: list[DebtItem]) -> None:
     def tile() -> str:
-        return re.search(r"Return more than 3</dt><dd>(\d+)", owner.get("/").text)[1]  # type: ignore[index]
+        return re.search(r"Return more than 3</dt><dd>(\d+)", owner.get("/ranking/").text)[1]  # type: ignore[index]
 
     assert tile() == "3"  # the best of the company, and either gate as long as none is planned
     BacklogEntryFactory(item=gates[0])

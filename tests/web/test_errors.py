@@ -45,7 +45,7 @@ def test_a_refused_form_says_what_to_do(company: Company) -> None:
 def test_an_error_of_ours_is_a_page_with_its_hint(owner: Client) -> None:
     error = Conflict("The shelf is full: 3 of 3.", hint="Take something out.")
     with mock.patch.object(ranking.Facets, "read", side_effect=error):
-        response = owner.get("/")
+        response = owner.get("/ranking/")
     assert response.status_code == 409
     assert "The shelf is full: 3 of 3." in response.text
     assert "Take something out." in response.text
@@ -53,7 +53,7 @@ def test_an_error_of_ours_is_a_page_with_its_hint(owner: Client) -> None:
 
 def test_htmx_gets_the_error_as_a_notice_in_its_place(owner: Client) -> None:
     with mock.patch.object(ranking.Facets, "read", side_effect=Conflict("No.", hint="Wait.")):
-        response = owner.get("/", headers={"HX-Request": "true"})
+        response = owner.get("/ranking/", headers={"HX-Request": "true"})
     assert response.headers["HX-Retarget"] == "#messages"
     assert "<html" not in response.text
     assert "Wait." in response.text
@@ -66,7 +66,7 @@ def test_a_fault_of_the_program_tells_nothing_of_its_inside(
     client = Client(raise_request_exception=False)
     client.force_login(company.people[Role.ADMIN])
     with mock.patch.object(ranking.Facets, "read", side_effect=ValueError("secret detail")):
-        response = client.get("/", headers=headers)
+        response = client.get("/ranking/", headers=headers)
     assert response.status_code == 500
     assert "Something went wrong on our side." in response.text
     assert "secret detail" not in response.text
@@ -75,19 +75,19 @@ def test_a_fault_of_the_program_tells_nothing_of_its_inside(
 def test_whoever_was_logged_out_meanwhile_is_asked_to_log_in_not_shown_a_torn_page(
     client: Client, db: None
 ) -> None:
-    response = client.get("/", headers={"HX-Request": "true"})
+    response = client.get("/ranking/", headers={"HX-Request": "true"})
     assert response.headers["HX-Refresh"] == "true"
 
 
 def test_pages_forbid_inline_scripts_and_foreign_hosts(owner: Client) -> None:
-    policy = owner.get("/").headers["Content-Security-Policy"]
+    policy = owner.get("/ranking/").headers["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "style-src 'self'" in policy
     assert "unsafe" not in policy
 
 
 def test_a_host_that_is_not_ours_gets_a_400(owner: Client) -> None:
-    response = owner.get("/", headers={"Host": "evil.example"})
+    response = owner.get("/ranking/", headers={"Host": "evil.example"})
     assert response.status_code == 400
 
 

@@ -41,7 +41,9 @@ from tests.factories import (
 from tests.web.company import Company
 
 READ_BY_ALL = [
+    *(f"/?as={role}" for role in Role.values),
     "/",
+    "/ranking/",
     "/chart/",
     "/debts/{best}/",
     "/debts/{unpriced}/",

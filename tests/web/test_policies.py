@@ -189,7 +189,7 @@ def test_a_tampered_version_is_told_of_and_cannot_be_put_into_force(
 ) -> None:
     ScoringPolicyFactory()
     tamper(2, threshold=0.5, luck={"a": ["<b>"]})
-    for path in ("/", "/policies/", "/policies/1/what-if/", "/help/"):
+    for path in ("/", "/ranking/", "/policies/", "/policies/1/what-if/", "/help/"):
         page = admin.get(path).text
         assert "Version 2 of the scoring policy is refused: its signature does not fit" in page
         assert "Version 1, the last good one, stays in force." in page
@@ -207,9 +207,17 @@ def test_without_a_good_version_pages_can_still_be_read_and_say_what_to_do(
     admin: Client, company: Company
 ) -> None:
     tamper(1, threshold=0.5)
-    for path in ("/", "/policies/", "/policies/1/", "/policies/1/what-if/", "/help/", "/runs/"):
+    for path in (
+        "/",
+        "/ranking/",
+        "/policies/",
+        "/policies/1/",
+        "/policies/1/what-if/",
+        "/help/",
+        "/runs/",
+    ):
         assert admin.get(path).status_code == 200, path
-    assert "nothing can be scored" in admin.get("/").text
+    assert "nothing can be scored" in admin.get("/ranking/").text
     page = admin.get(f"/debts/{company.best.key}/")
     assert page.status_code == 200
     assert "nothing can be scored" in page.text

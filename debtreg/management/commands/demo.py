@@ -11,7 +11,8 @@ from debtreg.management.supervisor import Part, Supervisor
 from debtreg.models import JobState, ScoringRun
 
 LOOK_AT = (
-    ("", "the ranking: which debt returns most, and what is not priced yet"),
+    ("", "what is yours to do, by role"),
+    ("ranking/", "the ranking: which debt returns most, and what is not priced yet"),
     ("backlog/", "what the scoring run promoted, by team and iteration"),
     ("burn/", "which error budgets burn, and whose"),
     ("outcomes/", "what repairs have brought, beside what was predicted of them"),
