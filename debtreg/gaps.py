@@ -27,6 +27,7 @@ from debtreg.models import (
 )
 from debtreg.numbers import plain
 
+_QUOTED = 160  # characters
 PARTS = {"target": "target", "penalty": "penalty clause", "window": "period"}
 
 
@@ -114,7 +115,7 @@ def unread(context: Context) -> Iterator[Gap]:
                     guarantee,
                     FindingKind.UNPARSED,
                     f":{each.version}:{part}",
-                    f"The {PARTS[part]} “{words}”: {problem}",
+                    f"The {PARTS[part]} “{_quoted(words)}”: {problem}",
                     "Say on the contract's page how it is to be read.",
                 )
 
@@ -166,6 +167,25 @@ def edges(context: Context) -> Iterator[Gap]:
             hint = "Add the dependency to the catalog, or correct the scope."
         if text:
             yield context.of(guarantee, FindingKind.EDGE_MISSING, "", text, hint)
+
+
+def impossible(context: Context) -> Iterator[Gap]:
+    for guarantee in context.guarantees:
+        for each in _standing(context, guarantee):
+            if bridge.is_impossible(each):
+                yield context.of(
+                    guarantee,
+                    FindingKind.INFEASIBLE,
+                    f":{each.version}:whole",
+                    f"“{_quoted(each.target_reading or each.target_text)}” lets nothing ever fail:"
+                    " no service can keep that, and it leaves no error budget to reckon with.",
+                    "Agree on less than 100 %, or take it for a rule without a budget.",
+                )
+
+
+def _quoted(text: str) -> str:
+    """As much of what a contract says as shows which it is."""
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1].rstrip()}…"
 
 
 def feasibility(context: Context) -> Iterator[Gap]:
@@ -294,6 +314,7 @@ SOURCES: list[Callable[[Context], Iterable[Gap]]] = [
     unread,
     unconfirmed,
     edges,
+    impossible,
     feasibility,
     unknown_deductions,
     unmeasurable,

@@ -19,6 +19,7 @@ from debtreg.models import (
     Contract,
     Dependency,
     Guarantee,
+    Operator,
     PenaltyEntry,
     Service,
     Terms,
@@ -32,7 +33,17 @@ TEXTS = (
     *("target_text", "target_reading", "window_text", "window_reading"),
     *("penalty_clause", "penalty_reading", "budget_objective"),
 )
-_ARROW = re.compile(r"\s*(?:→|⇒|➔|➜|⟶|[-=–—]+>)\s*")
+_ARROW = re.compile(r"\s*(?:[→⇒➔➙➜➝➞⟶⟹↦]|[-=–—−~]+>)\s*")
+_BACKWARDS = re.compile(r"\s*(?:[←⇐⟵⟸]|<[-=–—−~]+)\s*")
+# Words that lead from one service to another; as they stand in names, too, only between two known.
+_WORD = re.compile(r"\s+to\s+|\s*[到至]\s*", re.IGNORECASE)
+# What a promise has to be of to say how much of the time, or of all, a service answers.
+_GOOD = re.compile(
+    r"(?<![^_])(?:availability|uptime|success_(?:rate|ratio))|可用[性率]|成功率|在线率"
+)
+_BAD = re.compile(
+    r"(?<![^_])(?:unavailability|downtime|(?:error|failure)s?_(?:rate|ratio))|不可用|(?:错误|失败|故障)率"
+)
 
 
 # --- Words ----------------------------------------------------------------------------------------
@@ -91,10 +102,23 @@ class Graph:
     def ends(self, scope: str) -> tuple[int | None, int | None]:
         """The keys of consumer and provider of "a → b"; a scope without an arrow is a provider.
 
-        None where there is no such service, or several.
+        None where there is no such service, or several. "a to b" is read so where both are known.
         """
         consumer, provider = ends_of(scope)
-        return self.names.get(_name(consumer)), self.names.get(_name(provider))
+        ends = self.names.get(_name(consumer)), self.names.get(_name(provider))
+        if consumer or not provider or ends[1]:
+            return ends
+        known = {
+            pair
+            for word in _WORD.finditer(provider)
+            if all(
+                pair := (
+                    self.names.get(_name(provider[: word.start()])),
+                    self.names.get(_name(provider[word.end() :])),
+                )
+            )
+        }
+        return known.pop() if len(known) == 1 else ends
 
     def path(self, consumer: int, provider: int) -> list[int]:
         """The shortest way of calls from one to the other, both included; empty: there is none."""
@@ -127,7 +151,10 @@ class Graph:
 
 def ends_of(scope: str) -> tuple[str, str]:
     """Consumer and provider as they are written; both empty where there are not one or two."""
-    parts = [part.strip() for part in _ARROW.split(unicodedata.normalize("NFKC", scope).strip())]
+    text = unicodedata.normalize("NFKC", scope).strip()
+    parts = [part.strip() for part in _ARROW.split(text)]
+    if len(parts) == 1:
+        parts = [part.strip() for part in reversed(_BACKWARDS.split(text))]
     if len(parts) == 1:
         return "", parts[0]
     return (parts[0], parts[1]) if len(parts) == 2 else ("", "")
@@ -165,26 +192,29 @@ def feasibilities(terms: Iterable[Terms], graph: Graph) -> dict[int, Feasibility
     """Of each guarantee of an availability whose provider has hard dependencies, by its key.
 
     terms : those in force, with guarantee; what is not confirmed promises nothing
+
+    Of a dependency counts what it owes to whom it serves here, or to everybody: what it owes to
+    others only says nothing of here.
     """
     promised = [
-        (each.guarantee.provider_id, each)
+        (each.guarantee, each.objective)
         for each in terms
         if each.is_confirmed and is_availability(each) and each.guarantee.provider_id
     ]
-    best: dict[str, Decimal] = {}
-    for provider, each in promised:
-        slug = graph.slugs[provider]
-        best[slug] = max(best.get(slug, Decimal(0)), each.objective or Decimal(0))
+    best: dict[tuple[str, str], Decimal] = {}  # consumer, empty for everybody; provider
+    for guarantee, objective in promised:
+        owed = _owed_to(guarantee, graph), graph.slugs[guarantee.provider_id or 0]
+        best[owed] = max(best.get(owed, Decimal(0)), objective or Decimal(0))
     found = {}
-    for provider, each in promised:
-        slug = graph.slugs[provider]
+    for guarantee, objective in promised:
+        slug = graph.slugs[guarantee.provider_id or 0]
         needed = scoring.hard_dependencies(slug, graph.needs)
         if not needed:
             continue
-        rests_on = {other: best[other] for other in sorted(needed) if other in best}
+        rests_on = _rests_on(slug, needed, graph, best)
         one = {**dict.fromkeys([slug, *needed], Decimal(1)), **rests_on}
-        found[each.guarantee_id] = Feasibility(
-            promise=each.objective or Decimal(0),
+        found[guarantee.pk] = Feasibility(
+            promise=objective or Decimal(0),
             ceiling=scoring.serial_availability(slug, one, graph.needs) if rests_on else None,
             rests_on=rests_on,
             without=sorted(needed - rests_on.keys()),
@@ -192,9 +222,51 @@ def feasibilities(terms: Iterable[Terms], graph: Graph) -> dict[int, Feasibility
     return found
 
 
+def _owed_to(guarantee: Guarantee, graph: Graph) -> str:
+    """The slug of the consumer, or what the scope calls one that is not known; empty: everybody."""
+    if guarantee.consumer_id:
+        return graph.slugs[guarantee.consumer_id]
+    consumer, _provider = ends_of(guarantee.scope_text)
+    return consumer and f"“{consumer}”"
+
+
+def _rests_on(
+    slug: str, needed: set[str], graph: Graph, best: Mapping[tuple[str, str], Decimal]
+) -> dict[str, Decimal]:
+    """What each hard dependency promises to the service itself, or to those between them.
+
+    Of several promises for one dependency, the lowest counts: the way by it is no better.
+    """
+    found = {}
+    for provider in sorted(needed):
+        consumers = [slug] if provider in graph.needs.get(slug, ()) else sorted(needed)
+        owed = [
+            max(best.get((consumer, provider), Decimal(0)), best.get(("", provider), Decimal(0)))
+            for consumer in consumers
+            if provider in graph.needs.get(consumer, ())
+        ]
+        if known := [each for each in owed if each]:
+            found[provider] = min(known)
+    return found
+
+
 def is_availability(terms: Terms) -> bool:
-    """At least so many percent of the time, or of the requests."""
-    return is_percentage(terms) and terms.operator in (">=", ">")
+    """A percentage of the time, or of all requests, in which a service answers, or fails to.
+
+    terms : with guarantee, whose metric says what it is of
+    """
+    if not is_percentage(terms) or terms.objective is None:
+        return False
+    metric = re.sub(r"[^\w]+", "_", _name(terms.guarantee.metric))
+    if _BAD.search(metric):
+        return terms.operator in (Operator.LE, Operator.LT)
+    return bool(_GOOD.search(metric)) and terms.operator in (Operator.GE, Operator.GT)
+
+
+def is_impossible(terms: Terms) -> bool:
+    """Nothing at all may ever fail: no service can promise that, and it leaves no error budget."""
+    least = terms.operator in (Operator.GE, Operator.GT)
+    return is_percentage(terms) and terms.value == (100 if least else 0)
 
 
 def is_percentage(terms: Terms) -> bool:
@@ -411,11 +483,10 @@ def _prepare(part: Part, total: int, measured: Any, requests: Decimal | None) ->
     if not terms.is_confirmed:
         part.unknown = f"{name} is not confirmed: what is due by it is unknown, which is not 0."
         return
+    part.body = {"target": target_of(terms), "measured": measured, "requests": requests}
     if "penalty" in terms.problems:
         part.unknown = f"The penalty of version {terms.version} is unknown, which is not 0: "
         part.unknown += terms.problems["penalty"]
-        return
-    part.body = {"target": target_of(terms), "measured": measured, "requests": requests}
     if terms.penalty is None:
         return
     days = None

@@ -16,13 +16,14 @@ from .decimals import as_decimal, check_keys, exact, plain, quoted
 from .errors import ScoringError
 
 ROUNDINGS = ("floor", "ceil", "linear")
-MAX_TEXT = 500
+MAX_TEXT = 2_000
 MAX_TIERS = 20
 
 # Unit: dimension and size in the dimension's base unit.
 _UNITS = {
     "time": {
-        "ns": "1e-9", "μs": "1e-6", "us": "1e-6", "微秒": "1e-6", "microseconds": "1e-6",
+        "ns": "1e-9", "纳秒": "1e-9",
+        "μs": "1e-6", "us": "1e-6", "微秒": "1e-6", "microseconds": "1e-6",
         "ms": "0.001", "msec": "0.001", "毫秒": "0.001", "milliseconds": "0.001",
         "s": "1", "sec": "1", "秒": "1", "seconds": "1", "min": "60", "分钟": "60", "分": "60",
         "minutes": "60", "h": "3600", "小时": "3600", "hours": "3600", "d": "86400", "天": "86400",
@@ -40,6 +41,12 @@ for _units in _UNITS.values():
 KNOWN_UNITS = "ns, μs, ms, s, min, h, d, %, pp or rps, or their names in English or Chinese"
 DIMENSION = {name: dimension for dimension, units in _UNITS.items() for name in units}
 SIZE = {name: Decimal(size) for units in _UNITS.values() for name, size in units.items()}
+# Every name of a unit -> the one that it is kept under, which stands first of its size.
+UNIT = {
+    name: next(first for first in units if units[first] == size)
+    for units in _UNITS.values()
+    for name, size in units.items()
+} | {"qps": "qps", "tps": "tps"}
 
 _OPERATORS = {"≤": "<=", "<=": "<=", "<": "<", "≥": ">=", ">=": ">=", ">": ">"}
 _OPERATORS |= {"不超过": "<=", "不高于": "<=", "不大于": "<=", "至多": "<=", "小于等于": "<="}
@@ -80,10 +87,31 @@ _CAP = re.compile(
 _NO_PART = re.compile(r"不足[^,。;]*?(?:不计|不扣|不予|舍|忽略)")
 _PART = re.compile(r"不足.*(?:按|计)|part thereof|or part")
 _PRO_RATA = re.compile(r"按比例|pro rata|proportional")
-_LEVEL = rf"(?:低于|below|under|less than|<)\s*({_SIGNED})\s*%"
-_TIER = re.compile(
-    rf"{_LEVEL}[^\d%]*?(?:赔付|赔偿|返还|抵扣|补偿|退还|credit|refund|{_ARROW})"
-    rf"[^\d]*?({_SIGNED})\s*%"
+
+# Credit tiers: levels of a percentage, each with what is credited below it.
+_BELOW = r"(?:低于|小于|不足|少于|未达到?|below|under|less than|lower than|<)"
+_FROM = (
+    r"(?:(?:等于或|或等于)?(?:不低于|不小于|大于等于|大于或等于|高于等于|高于或等于|等于或高于|等于或大于|至少)|≥|>="
+    r"|(?:equal to or )?(?:greater|more|higher) than(?: or equal to)?|equal to or (?:above|over)"
+    r"|at least|no less than|not less than|above|大于|高于|>)"
+)
+_RANGES = (
+    # 95 % ≤ uptime < 99 %, 99 % to < 99.95 %, 99 % (含) - 99.95 % (不含), between 99 % and 99.95 %
+    re.compile(rf"({_NUMBER})\s*%\s*(?:≤|<=|<)[^\d%<>≤≥;]{{0,40}}<\s*({_NUMBER})\s*%"),
+    re.compile(rf"between\s*({_NUMBER})\s*%?\s*and\s*({_NUMBER})\s*%"),
+    re.compile(
+        rf"({_NUMBER})\s*%?\s*(?:\(含\)|\(inclusive\))?\s*"
+        rf"(?:-|~|to|至|到)\s*<?\s*({_NUMBER})\s*%(?:\s*\((?:不含|exclusive)\))?"
+    ),
+)
+_BELOW_BEHIND = re.compile(rf"({_NUMBER})\s*%\s*以下")
+_SHARE = re.compile(rf"({_BELOW}\s*|{_FROM}\s*)?({_SIGNED})\s*%")
+_CREDIT = re.compile(
+    r"赔|返还|抵扣|抵用|补偿|退还|退款|代金券|扣减|扣除|减免|费"
+    r"|credit|refund|rebate|discount|fee|bill|charge"
+)
+_NO_CREDIT = re.compile(
+    r"预算|最高|最多|封顶|上限|支付|收取|budget|up to|at most|capped|maximum|pays?\b|keeps?\b"
 )
 
 
@@ -195,7 +223,7 @@ def parse_target(text: str, field: str = "target") -> Target:
     Examples
     --------
     >>> parse_target("p99 ≤ 300 毫秒")
-    Target(operator='<=', value=Decimal('300'), unit='毫秒', statistic='p99')
+    Target(operator='<=', value=Decimal('300'), unit='ms', statistic='p99')
     """
     found = _TARGET.fullmatch(plain_text(text, field))
     if not found:
@@ -206,7 +234,8 @@ def parse_target(text: str, field: str = "target") -> Target:
     check_unit(unit, text, field)
     if DIMENSION[unit] == "points":
         raise ScoringError(field, f"'{quoted(text)}' is in {unit}", bound="a percentage, in %")
-    target = Target(_OPERATORS[operator], read_amount(value, unit, field), unit, statistic or "")
+    amount = read_amount(value, unit, field)
+    target = Target(_OPERATORS[operator], amount, UNIT[unit], statistic or "")
     if target.percentile is not None and not 0 < target.percentile < 100:
         raise ScoringError(field, f"names {statistic}", bound="p50, p99, p99.9 and their like")
     return target
@@ -216,7 +245,7 @@ def promised_objective(metric: str, target: Target) -> Decimal | None:
     """Give the ratio of good events or minutes that a guarantee promises; None if it names none.
 
     A percentile is such a ratio (of 100 requests 99 keep a p99), so is an availability; of an
-    error rate it is the rest.
+    error rate it is the rest. What may never fail at all leaves no budget, and is none.
 
     Examples
     --------
@@ -232,7 +261,7 @@ def promised_objective(metric: str, target: Target) -> Decimal | None:
         percent = 100 - target.value if target.is_upper else target.value
     elif DIMENSION[target.unit] != "time" or not target.is_upper:
         return None
-    return None if percent is None or not 0 <= percent <= 100 else percent / 100
+    return None if percent is None or not 0 <= percent < 100 else percent / 100
 
 
 def percentile_of(metric: str) -> Decimal | None:
@@ -256,14 +285,9 @@ cap=Decimal('100'))
     Decimal('25')
     """
     clause = re.sub(r"\bper ?cent\b", "%", plain_text(text, field))
-    if tiers := _TIER.findall(clause):
-        if len(tiers) < len(re.findall(_LEVEL, clause)):
-            raise ScoringError(
-                field, f"'{quoted(text)}' has a level without a credit", bound="a credit for each"
-            )
-        read = [tuple(as_decimal(number, f"{field}.tiers") for number in tier) for tier in tiers]
-        return _credits([(below, credit) for below, credit in read], field)
-    steps = list(_STEP.finditer(clause))
+    steps = [each for each in _STEP.finditer(clause) if not _ENDS_IN_LEVEL.search(each[0])]
+    if not steps and (tiers := _tiers(clause, text, field)):
+        return _credits(tiers, field)
     # "per month, 5 % for each 10 ms": the step is what has a unit of measurement.
     named = next(
         (each for each in steps if each[2] not in (None, "%")), steps[0] if steps else None
@@ -295,6 +319,78 @@ cap=Decimal('100'))
     )
 
 
+# "10 % per month below 99.9 %": that is a level, and no step.
+_ENDS_IN_LEVEL = re.compile(rf"{_BELOW}\s*{_SIGNED}\s*%?$")
+
+
+def _tiers(clause: str, text: str, field: str) -> list[tuple[Decimal, Decimal]]:
+    """Below which level how much is credited; empty where no level is named.
+
+    As sentences or the rows of a table, with the credit behind its level or before it. A level
+    may say where it ends: there the next has to begin.
+    """
+
+    def spread(found: re.Match[str]) -> str:
+        rises = as_decimal(found[1], field) < as_decimal(found[2], field)
+        return f">= {found[1]}% < {found[2]}%" if rises else found[0]
+
+    for pattern in _RANGES:
+        clause = pattern.sub(spread, clause)
+    clause = _BELOW_BEHIND.sub(r"< \1%", clause)
+
+    def refused(why: str, bound: str) -> ScoringError:
+        return ScoringError(field, f"'{quoted(text)}' {why}", bound=bound)
+
+    found: list[tuple[str, Decimal]] = []
+    end = 0
+    for each in _SHARE.finditer(clause):
+        sign = (each[1] or "").strip()
+        kind = "below" if re.fullmatch(_BELOW, sign) else "from" if sign else "credit"
+        between = clause[end : each.start()]
+        if kind == "credit" and found and "credit" not in (found[0][0], found[-1][0]):
+            behind = clause[each.end() :].split("%")[0][:30]
+            words = re.search(r"[^\W\d_]", re.sub(_ARROW, "", between))
+            if words and not _CREDIT.search(between + behind):
+                raise refused(f"has “{between.strip()[:40]}” before {each[2]} %", "a credit")
+        found.append((kind, as_decimal(each[2], f"{field}.tiers")))
+        end = each.end()
+    kinds = [kind for kind, _ in found]
+    if "below" not in kinds:
+        return []
+    if _NO_CREDIT.search(clause):
+        raise refused("names more than levels and credits", "how it is to be read, level by level")
+    if kinds[0] == "credit":
+        found.reverse()
+    rows: list[tuple[Decimal | None, Decimal | None, Decimal]] = []
+    below = floor = None
+    for kind, share in found:
+        if kind == "credit":
+            if below is None and floor is None:
+                raise refused(f"has a credit of {plain(share)} % without a level", "one for each")
+            if below is not None or share:  # from the target on nothing is credited
+                rows.append((below, floor, share))
+            below = floor = None
+        elif kind == "below":
+            if below is not None:
+                raise refused("has a level without a credit", "a credit for each")
+            below = share
+        else:
+            floor = share
+    if below is not None or any(row[0] is None for row in rows):
+        raise refused("has a level without a credit", "a credit for each")
+    levels = sorted(below for below, _, _ in rows if below is not None)
+    for below, floor, _share in rows:
+        if floor is None or below is None:
+            continue
+        lower = [level for level in levels if level < below]
+        if floor >= below or (lower and lower[-1] != floor):
+            raise refused(
+                f"credits from {plain(floor)} to {plain(below)} %, and the next level is another",
+                "levels that follow each other",
+            )
+    return [(below, share) for below, _, share in rows if below is not None]
+
+
 def _deduction(
     step: Decimal, unit: str, percent: Decimal, rounding: str, cap: Decimal, field: str
 ) -> Deduction:
@@ -304,7 +400,7 @@ def _deduction(
         if not 0 < value <= 100:
             bound = "above 0, up to 100 %"
             raise ScoringError(f"{field}.{name}", f"is {plain(value)}", bound=bound)
-    return Deduction(step, unit, percent, rounding, cap)
+    return Deduction(step, UNIT[unit], percent, rounding, cap)
 
 
 def _credits(tiers: Sequence[tuple[Decimal, Decimal]], field: str) -> Credits:
@@ -380,7 +476,7 @@ def plain_text(text: object, field: str) -> str:
     if len(text) > MAX_TEXT:
         raise ScoringError(field, f"is {len(text)} letters long", bound=f"up to {MAX_TEXT}")
     text = unicodedata.normalize("NFKC", text).lower()
-    for known, signs in {"≤": "≦⩽", "≥": "≧⩾", "-": "−–‐", "→": "➔➜⟶"}.items():
+    for known, signs in {"≤": "≦⩽", "≥": "≧⩾", "-": "−–—‐", "→": "➔➜➙➝➞⟶⟹↦"}.items():
         text = re.sub(f"[{signs}]", known, text)
     text = text.replace("=<", "<=").replace("=>", ">=")
     return re.sub(r"\s+", " ", text).strip()

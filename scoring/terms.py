@@ -5,7 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 from .answers import finding
-from .clauses import Credits, Deduction, Target, parse_clause, parse_target, promised_objective
+from .clauses import (
+    DIMENSION,
+    Credits,
+    Deduction,
+    Target,
+    parse_clause,
+    parse_target,
+    percentile_of,
+    promised_objective,
+)
 from .decimals import as_decimal, exact, plain
 from .errors import ScoringError
 from .penalty import calculate_penalty, check_target, check_units
@@ -47,7 +56,7 @@ def read_terms(metric: str, target: str, clause: str = "", window: str = "") -> 
         promised = _target(target)
         objective = promised_objective(metric, promised)
         found |= {
-            "statistic": promised.statistic or _statistic(objective, promised),
+            "statistic": promised.statistic or _statistic(metric, promised),
             "operator": promised.operator,
             "value": promised.value,
             "unit": promised.unit,
@@ -82,9 +91,10 @@ def _target(text: str) -> Target:
     return target
 
 
-def _statistic(objective: Decimal | None, target: Target) -> str:
+def _statistic(metric: str, target: Target) -> str:
     """p99 where the metric's name says it of a time."""
-    return f"p{plain(objective * 100)}" if objective and target.objective() is None else ""
+    percent = percentile_of(metric) if DIMENSION[target.unit] == "time" and target.is_upper else 0
+    return f"p{plain(percent)}" if percent else ""
 
 
 @exact
@@ -96,7 +106,8 @@ def price_period(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Parameters
     ----------
     segments : {days, body: of calculate_penalty, without a clause where its terms agree on no
-        penalty, unknown: why it cannot be priced, or ""}, one for each set of terms
+        penalty, or on one that cannot be read, unknown: why it cannot be priced, or ""}, one for
+        each set of terms
 
     Returns
     -------
@@ -126,10 +137,9 @@ def price_period(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for segment in segments:
         days, body, unknown = segment["days"], segment.get("body"), segment.get("unknown", "")
         answer: dict[str, Any]
-        if unknown or body is None:
-            answer = {"known": False, "breached": None}
-            answer["findings"] = [finding("terms", "gap", unknown)]
-        elif body.get("clause") is None:
+        if body is None:
+            answer = {"known": False, "breached": None, "findings": []}
+        elif unknown or body.get("clause") is None:
             answer = check_target(body)
         else:
             answer = calculate_penalty(body)
@@ -141,6 +151,9 @@ def price_period(segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 else:
                     value = as_decimal(answer[name], name)
                     sums[name] = sums.get(name, Decimal(0)) + value * days / total
+        if unknown:
+            answer["known"] = False
+            answer["findings"].append(finding("terms", "gap", unknown))
         breached.add(answer["breached"])
         findings += [each for each in answer["findings"] if each not in findings]
         parts.append({"days": days, **answer})

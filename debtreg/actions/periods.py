@@ -170,7 +170,12 @@ def _of(guarantee: Guarantee, slos: list[Slo], since: date, today: date) -> Iter
     versions = list(guarantee.terms.all())
     for first, last in bridge.periods(guarantee, since, today, entries):
         parts = bridge.parts_of(guarantee.contract, versions, first, last)
-        priced = [each.terms for each in parts if each.terms.is_confirmed and each.terms.penalty]
+        # What a clause takes that cannot be read is not known; whether it was missed is.
+        priced = [
+            each.terms
+            for each in parts
+            if each.terms.is_confirmed and (each.terms.penalty or "penalty" in each.terms.problems)
+        ]
         if not priced or any(each.starts_on <= last and each.ends_on >= first for each in by_hand):
             continue
         entry = next((each for each in entries if each.starts_on == first), None)

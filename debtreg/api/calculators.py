@@ -322,7 +322,7 @@ class MeasuredField(serializers.Field):
 @extend_schema_field(
     {
         "oneOf": [
-            {"type": "string", "maxLength": 500},
+            {"type": "string", "maxLength": 2000},
             {
                 "type": "object",
                 "properties": {

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_safe
 
 from debtreg import calculators
 from debtreg.errors import DebtregError
-from debtreg.models import ImpactKind
+from debtreg.models import LONGEST_CLAUSE, ImpactKind
 from debtreg.web.fields import typed
 from debtreg.web.requests import PageRequest
 
@@ -154,7 +154,7 @@ class PenaltyForm(CalculatorForm):
     requests = Typed(gettext_lazy("Requests measured"), gettext_lazy("At least 100 say anything"))
     clause = forms.CharField(
         label=gettext_lazy("Clause"),
-        max_length=LONGEST,
+        max_length=LONGEST_CLAUSE,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("As the contract has it, in Chinese or English"),
     )

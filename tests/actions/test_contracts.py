@@ -353,6 +353,23 @@ def test_unknown_is_null_and_says_why(promise, sre):
     assert (entry.known, entry.parts[0]["range"]["deduct_percent"]["high"]) == (False, "100")
 
 
+def test_an_unread_clause_hides_no_breach_and_no_wrong_unit(db, sre):
+    row = GuaranteeFactory(
+        metric="availability",
+        target_text="≥100%",
+        window_text="30d",
+        penalty_clause="as the parties agree",
+    )
+    terms_ = row.terms.get()
+    assert (terms_.statistic, terms_.objective) == ("", None)
+    entry = record(row, sre, "99%")
+    assert (entry.known, entry.breached, entry.deduct_percent) == (False, True, None)
+    assert {each["level"] for each in entry.findings} == {"fail", "gap"}
+    assert record(row, sre, "100%").breached is False
+    with pytest.raises(DebtregError, match="measured is in s, the target in %"):
+        record(row, sre, "0.3301s")
+
+
 def test_the_cap_holds_and_what_is_above_it_is_kept(promise, sre):
     entry = record(promise, sre, "620ms")
     assert (entry.deduct_percent, entry.uncapped_percent) == (100, 160)

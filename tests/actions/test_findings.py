@@ -149,6 +149,78 @@ def test_a_promise_above_the_product_of_what_it_rests_on_cannot_be_kept(db):
     assert gap.subject.endswith("availability")
 
 
+def owe(provider, target, metric="availability", consumer=None, scope=""):
+    scope = scope or (f"{consumer.slug} → {provider.slug}" if consumer else provider.slug)
+    GuaranteeFactory(
+        metric=metric, target_text=target, provider=provider, consumer=consumer, scope_text=scope
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "kind"),
+    [
+        ("cache_hit_ratio", "≥99.9999%", "no_promise"),
+        ("test_coverage", "≥99.9999%", "no_promise"),
+        ("availability", "≤99.9999%", "no_promise"),
+        ("error_rate", "≥0.01%", "no_promise"),
+        ("availability", "≥100%", "no_promise"),
+        ("monthly uptime", "≥99.95%", None),
+        ("服务可用性", "≥99.95%", None),
+        ("success_rate", "≥99.95%", None),
+        ("error_rate", "≤0.05%", None),
+        ("错误率", "≤0.05%", None),
+        ("error_rate", "≤0.2%", "infeasible"),
+        ("unavailability", "≤0.2%", "infeasible"),
+        ("uptime", "≥99.8%", "infeasible"),
+    ],
+)
+def test_what_is_availability_is_told_by_metric_and_direction(db, metric, target, kind):
+    base = a_service("base")
+    owe(base, target, metric)
+    a_service("top", base, availability="99.9")
+    subject = "SLA-2: availability"
+    kinds = {each.kind for each in found() if each.subject == subject}
+    assert kinds & {"infeasible", "no_promise"} == ({kind} if kind else set())
+
+
+def test_a_promise_owed_to_another_consumer_says_nothing_of_this_one(db):
+    base = a_service("base")
+    top = a_service("top", base, availability="99.9")
+    other = a_service("other", base)
+    owe(base, "≥99.9999%", consumer=other)
+    assert "rests on base" in found("no_promise")[0].text
+    owe(base, "≥99.9999%", scope="somebody → base")  # who is in no catalog
+    assert "rests on base" in found("no_promise")[0].text
+    owe(base, "≥99.5%", consumer=top)
+    assert "99.5 % (base)" in found("infeasible")[0].text
+    owe(base, "≥99.95%")
+    assert not found("infeasible")  # it may hold the service to what everybody is promised
+
+
+def test_of_what_lies_behind_a_dependency_counts_what_is_owed_to_that(db):
+    base = a_service("base")
+    middle = a_service("middle", base)
+    top = a_service("top", middle, availability="99.9")
+    owe(middle, "≥99.99%", consumer=top)
+    owe(base, "≥99.9999%", consumer=top)
+    assert "rests on base" in found("no_promise")[0].text
+    owe(base, "≥99.8%", consumer=middle)
+    assert "99.8 % (base)" in found("infeasible")[0].text
+
+
+def test_nothing_may_ever_fail_is_a_promise_that_nobody_can_keep(db):
+    GuaranteeFactory(metric="availability", target_text="≥100%", provider=ServiceFactory())
+    (gap,) = found("infeasible")
+    assert "“≥100%” lets nothing ever fail" in gap.text
+
+
+def test_of_a_long_clause_a_gap_shows_how_it_begins(db):
+    GuaranteeFactory(penalty_clause="as agreed " * 200, window_text="30d", confirmed=False)
+    (gap,) = found("unparsed")
+    assert len(gap.text) < 500
+    assert "as agreed as" in gap.text
+
+
 def test_soft_dependencies_and_unconfirmed_promises_do_not_count(db):
     base = a_service("base")
     GuaranteeFactory(

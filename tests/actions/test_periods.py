@@ -303,7 +303,6 @@ def test_days_that_a_person_has_recorded_otherwise_do_not_count_twice():
 def test_only_confirmed_terms_with_a_penalty_and_an_slo_are_recorded():
     for promise in (
         available(penalty_clause=""),
-        available(penalty_clause="as agreed"),
         GuaranteeFactory(target_text=""),
     ):
         read(watched(promise))
@@ -312,6 +311,13 @@ def test_only_confirmed_terms_with_a_penalty_and_an_slo_are_recorded():
     read(watched(unconfirmed))
     available()
     assert periods.record() == 0
+
+
+def test_that_a_target_was_missed_shows_behind_a_clause_that_is_not_read():
+    read(watched(available(penalty_clause="as agreed")), good=1)
+    assert periods.record() > 0
+    entry = PenaltyEntry.objects.order_by("starts_on").last()
+    assert (entry.known, entry.breached, entry.deduct_percent) == (False, True, None)
 
 
 # --- Which periods --------------------------------------------------------------------------------

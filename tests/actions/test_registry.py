@@ -63,8 +63,8 @@ def test_an_entry_becomes_a_contract_with_a_guarantee_on_an_edge(edge):
     row = Guarantee.objects.with_terms().get()
     assert (row.consumer, row.provider) == edge
     found = row.latest
-    assert (found.target_text, found.value, found.unit) == (SLA["target"], 300, "毫秒")
-    assert found.penalty["step"] == {"value": "10", "unit": "毫秒"}
+    assert (found.target_text, found.value, found.unit) == (SLA["target"], 300, "ms")
+    assert found.penalty["step"] == {"value": "10", "unit": "ms"}
     assert (found.version, found.effective_from, found.is_confirmed) == (1, None, False)
 
 
@@ -99,11 +99,30 @@ def test_what_is_not_confirmed_yet_is_changed_by_a_newer_file(edge):
     assert (Terms.objects.get().version, Terms.objects.get().value) == (1, 250)
 
 
-@pytest.mark.parametrize("arrow", ["→", "->", "=>", "⇒", "－＞", "-->", "➔"])
+@pytest.mark.parametrize(
+    "arrow", [*"→⇒➔➙➜↦⟶", "->", "=>", "－＞", "-->", "~>", "−>", " to ", " TO ", "到", " 至 "]
+)
 def test_arrows_of_all_kinds_lead_from_consumer_to_provider(edge, arrow):
     load({**SLA, "scope": f"payment-service{arrow}user-profile-api"})
     row = Guarantee.objects.get()
     assert (row.consumer, row.provider) == edge
+
+
+@pytest.mark.parametrize("arrow", ["←", " <- ", "⇐", "<="])
+def test_arrows_the_other_way_lead_back(edge, arrow):
+    load({**SLA, "scope": f"user-profile-api{arrow}payment-service"})
+    row = Guarantee.objects.get()
+    assert (row.consumer, row.provider) == edge
+
+
+@pytest.mark.parametrize("name", ["order to cash", "Go to market", "到家服务", "order to nowhere"])
+def test_words_that_stand_in_names_do_not_split_them(edge, name):
+    for slug in ("order", "market", "go"):
+        ServiceFactory(slug=slug)
+    whole = ServiceFactory(slug="x", name=name) if "nowhere" not in name else None
+    load({**SLA, "scope": name})
+    row = Guarantee.objects.get()
+    assert (row.consumer, row.provider) == (None, whole)
 
 
 def test_a_service_that_comes_later_is_found_then(db):
@@ -119,7 +138,7 @@ def test_a_service_that_comes_later_is_found_then(db):
 def test_a_preview_shows_what_is_understood_and_stores_nothing(edge):
     odd = {"id": "SLA-2", "metric": "uptime", "target": "high", "scope": "x → Profile", "tier": 1}
     first, second, third = registry.preview(entries=[SLA, odd, {"id": "SLA-3", "target": []}])
-    assert (first["state"], first["target"]) == ("new", "p99 <= 300 毫秒")
+    assert (first["state"], first["target"]) == ("new", "p99 <= 300 ms")
     assert (first["consumer"], first["provider"]) == ("payment-service", "user-profile-api")
     assert first["findings"] == []
     assert [each["kind"] for each in second["findings"]] == [

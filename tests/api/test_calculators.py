@@ -259,7 +259,7 @@ def test_a_penalty_that_makes_no_sense_says_why(api):
         return api.post(f"{CALCULATORS}penalty/", {**examples.PENALTY, **change}).json()["message"]
 
     assert refused(clause="每低于目标0.1个百分点,扣减SLO预算5%") == (
-        "clause.step is in 个百分点, the target in ms; allowed is the same kind of unit for both."
+        "clause.step is in pp, the target in ms; allowed is the same kind of unit for both."
     )
     assert "clause.step is 0 ms; allowed is above 0" in refused(
         clause={"step": "0ms", "deduct_percent": 5}

@@ -198,8 +198,8 @@ def test_the_answer_says_what_it_assumes_and_how_it_is_calculated():
     [
         ("每低于目标10ms,扣减SLO预算5%", "10", "ms", "5", "floor", "100"),
         ("每低于目标１０ｍｓ，扣减ＳＬＯ预算５％", "10", "ms", "5", "floor", "100"),
-        ("每超过目标 0.5 秒扣除错误预算 2.5%,封顶50%", "0.5", "秒", "2.5", "floor", "50"),
-        ("每高于目标10毫秒(不足10毫秒按10毫秒计),扣减5%", "10", "毫秒", "5", "ceil", "100"),
+        ("每超过目标 0.5 秒扣除错误预算 2.5%,封顶50%", "0.5", "s", "2.5", "floor", "50"),
+        ("每高于目标10毫秒(不足10毫秒按10毫秒计),扣减5%", "10", "ms", "5", "ceil", "100"),
         (
             "For each 10 ms worse than target, deduct 5 % of the SLO budget",
             "10",
@@ -227,9 +227,9 @@ def test_the_answer_says_what_it_assumes_and_how_it_is_calculated():
         ("deduct 1% per 0.1pp pro rata", "0.1", "pp", "1", "linear", "100"),
         ("每低于目标10ms→扣减SLO预算5%", "10", "ms", "5", "floor", "100"),
         ("每低于目标10ms -> SLO预算5%", "10", "ms", "5", "floor", "100"),
-        ("every 10 milliseconds => 5 percent", "10", "milliseconds", "5", "floor", "100"),
-        ("每超过目标10毫秒(不足10毫秒不计),扣减5%", "10", "毫秒", "5", "floor", "100"),
-        ("5% of the initial SLO budget per 2 seconds", "2", "seconds", "5", "floor", "100"),
+        ("every 10 milliseconds => 5 percent", "10", "ms", "5", "floor", "100"),
+        ("每超过目标10毫秒(不足10毫秒不计),扣减5%", "10", "ms", "5", "floor", "100"),
+        ("5% of the initial SLO budget per 2 seconds", "2", "s", "5", "floor", "100"),
     ],
 )
 def test_clauses_are_read_in_chinese_and_english(text, step, unit, percent, rounding, cap):
@@ -274,6 +274,76 @@ def test_credits_rise_with_the_shortfall_and_the_highest_counts():
         found = calculate_penalty({**body, "measured": measured})
         assert (found["credit_percent"], found["credit_amount"]) == (percent, amount)
     assert calculate_penalty({**body, "measured": None})["credit_percent"] is None
+
+
+TABLE = """| Monthly Uptime Percentage | Service Credit Percentage |
+|---|---|
+| Less than 99.99% but equal to or greater than 99.0% | 10% |
+| Less than 99.0% but equal to or greater than 95.0% | 30% |
+| Less than 95.0% | 100% |"""
+
+
+@pytest.mark.parametrize(
+    ("text", "tiers"),
+    [
+        ("below 99.9%: 10% credit; below 99%: 25%", "99.9 10, 99 25"),
+        ("below 99.9%: credit 10% per month; below 99%: credit 25%", "99.9 10, 99 25"),
+        ("less than 99.95% but equal to or greater than 99.0%: 10%", "99.95 10"),
+        ("less than 99.95% but ≥ 99.0%: 10%, less than 99.0%: 30%", "99.95 10, 99 30"),
+        (TABLE, "99.99 10, 99 30, 95 100"),
+        ("99.0% to < 99.95%: 10%; 95.0% to < 99.0%: 25%; < 95.0%: 50%", "99.95 10, 99 25, 95 50"),
+        ("< 99.9% 10%\n< 99% 25%\n< 95% 100%", "99.9 10, 99 25, 95 100"),
+        ("≥99.99%: 0%; <99.99%: 10%; <99%: 30%", "99.99 10, 99 30"),
+        ("between 99% and 99.9%: 10% credit. Under 99%: 25% credit.", "99.9 10, 99 25"),
+        ("10% credit if below 99.9%; 25% credit if below 99%", "99.9 10, 99 25"),
+        ("credits of 10 percent below 99.9 percent and 25% below 99%", "99.9 10, 99 25"),
+        ("below 99.9% ➙ 10%; lower than 99% ↦ 25%", "99.9 10, 99 25"),
+        ("below 99.9% - 10%; below 99% - 25%", "99.9 10, 99 25"),
+        (
+            "低于99.95%但等于或高于99.0% | 月度服务费的10%; 低于99%：月度服务费的25%",
+            "99.95 10, 99 25",
+        ),
+        ("95%≤服务可用性<99%，赔付25%；99%≤服务可用性<99.95%，赔付10%", "99.95 10, 99 25"),
+        ("99.0%（含）-99.95%（不含）：10%；99.0%以下：25%", "99.95 10, 99 25"),
+        ("小于99.9%减免当月服务费的10%，不足99%退还25%", "99.9 10, 99 25"),
+    ],
+)
+def test_credit_tiers_are_read_as_clouds_and_contracts_word_them(text, tiers):
+    wanted = tuple(tuple(map(Decimal, each.split())) for each in tiers.split(", "))
+    assert parse_clause(text).tiers == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("below 99.9%: customer keeps 90% of the fee", "more than levels and credits"),
+        ("below 99.9%: up to 10% credit", "more than levels and credits"),
+        ("below 99.9%: 10% credit, 50% of the budget", "more than levels and credits"),
+        ("below 99.9% for 5% of days credit 10%", "has a credit of 10 % without a level"),
+        ("below 99.9%: 10% credit, below 99%", "a level without a credit"),
+        ("below 99.9%, below 99%: 10% credit", "a level without a credit"),
+        ("from 99% on: 10%, below 99%: 25%", "has a credit of 10 % without a level|without"),
+        ("below 99.9% we are sorry for 10%", "before 10 %"),
+        ("below 99.9%: three days", "a level without a credit"),
+        ("less than 99.95% but at least 99.5%: 10%; less than 99%: 25%", "from 99.5 to 99.95 %"),
+    ],
+)
+def test_tiers_that_leave_something_open_are_refused(text, why):
+    with pytest.raises(ScoringError, match=why):
+        parse_clause(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        *(("≤300毫秒", "ms"), ("≤ 3 seconds", "s"), ("≤5分钟", "min"), ("≤2小时", "h")),
+        *(("≤ 300 µs", "μs"), ("≤ 1 天", "d"), ("≥100 次/秒", "rps"), ("≥100 qps", "qps")),
+        ("≥ 99.9 percent", "%"),
+    ],
+)
+def test_units_are_kept_under_one_name(text, unit):
+    assert parse_target(text).unit == unit
+    assert parse_clause(f"deduct 5% for each {text[1:]}").unit == unit if unit != "%" else True
 
 
 def test_a_credit_between_two_tiers_is_not_known():
@@ -341,7 +411,7 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
         ({"measured": -5}, "measured is -5"),
         (
             {"clause": "每低于目标0.1个百分点,扣减SLO预算5%"},
-            "clause.step is in 个百分点, the target in ms",
+            "clause.step is in pp, the target in ms",
         ),
         ({"clause": "每低于目标10ms,扣减SLO预算0%"}, "clause.deduct_percent is 0"),
         ({"clause": "每低于目标0ms,扣减SLO预算5%"}, "clause.step is 0 ms; allowed is above 0"),
@@ -357,7 +427,7 @@ def test_an_objective_that_is_not_known_leaves_the_minutes_unknown():
         ({"clause": ["每低于目标10ms,扣减SLO预算5%"]}, "clause is .*; allowed is a text or a JSON"),
         ({"clause": "每低于目标10ms,扣减SLO预算101%"}, "clause.deduct_percent is 101"),
         ({"clause": "as agreed"}, "clause 'as agreed' cannot be read"),
-        ({"clause": "x" * 501}, "clause is 501 letters long"),
+        ({"clause": "x" * 2001}, "clause is 2001 letters long"),
         ({"clause": None}, "clause is null; allowed is a text or a JSON object"),
         (
             {"clause": {"step": "-1ms", "deduct_percent": 5}},

@@ -56,7 +56,7 @@ def test_a_month_is_as_long_as_its_basis_says():
     ("metric", "target", "statistic", "operator", "value", "unit", "objective"),
     [
         ("p99_response_time", "≤300ms", "p99", "<=", "300", "ms", "0.99"),
-        ("p99_response_time", "＜＝３００ 毫秒", "p99", "<=", "300", "毫秒", "0.99"),
+        ("p99_response_time", "＜＝３００ 毫秒", "p99", "<=", "300", "ms", "0.99"),
         ("response_time", "p95 不超过 0.5 s", "p95", "<=", "0.5", "s", "0.95"),
         ("p99.9_latency", "below 2s", "p99.9", "<", "2", "s", "0.999"),
         ("availability", "不低于 ９９．９５％", "", ">=", "99.95", "%", "0.9995"),
