@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,12 +28,38 @@ def record(
     kind: str = "",
 ) -> None:
     """Note one change. Of `old` and `new` only what differs is kept."""
+    _entry(action, obj, by, old, new, kind).save(force_insert=True)
+
+
+def record_many(
+    action: str,
+    changes: Sequence[tuple[models.Model, dict[str, Any], dict[str, Any]]],
+    *,
+    by: User | None,
+) -> list[int]:
+    """Note the same of several objects, in one write: an entry each, with its old and new values
+    as columns hold them. Returns the keys of the entries."""
+    entries = []
+    for obj, *values in changes:
+        old, new = ({name: jsonable(value) for name, value in each.items()} for each in values)
+        entries.append(_entry(action, obj, by, old, new))
+    return [entry.pk for entry in AuditEntry.objects.bulk_create(entries)]
+
+
+def _entry(
+    action: str,
+    obj: models.Model | str,
+    by: User | None,
+    old: dict[str, Any] | None,
+    new: dict[str, Any] | None,
+    kind: str = "",
+) -> AuditEntry:
     if old is not None and new is not None:
         differing = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         old = {name: old.get(name) for name in sorted(differing)}
         new = {name: new.get(name) for name in sorted(differing)}
     key = obj if isinstance(obj, str) else getattr(obj, "key", None) or str(obj.pk)
-    AuditEntry.objects.create(
+    return AuditEntry(
         actor=by,
         actor_name=by.get_username() if by else "",
         channel=channel.get(),

@@ -257,7 +257,7 @@ def _score(item: DebtItem, before: str = DebtStatus.OPEN) -> None:
 def veto(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
     """Keep an item out of the backlog until a day, or until the veto is lifted."""
     item = _mine(pk, "debt.decide", by)
-    values = {"veto_reason": _reason("A veto", reason), "veto_until": _to_come(until)}
+    values = {"veto_reason": reason_of("A veto", reason), "veto_until": to_come(until)}
     return _decide(item, "debt.veto", by, **values, pinned=False)
 
 
@@ -285,7 +285,7 @@ def pin(*, pk: int, pinned: bool, by: User | None) -> DebtItem:
 def accept(*, pk: int, reason: str, until: date | None = None, by: User | None) -> DebtItem:
     """Decide to live with an item, for good or until a day. It leaves the backlog."""
     item = _mine(pk, "debt.decide", by)
-    values = {"accept_reason": _reason("Accepting", reason), "accept_until": _to_come(until)}
+    values = {"accept_reason": reason_of("Accepting", reason), "accept_until": to_come(until)}
     return _decide(item, "debt.accept", by, status=DebtStatus.ACCEPTED, **values, pinned=False)
 
 
@@ -315,7 +315,8 @@ def _mine(pk: int, verb: str, by: User | None, *, with_beside: bool = False) -> 
     return item
 
 
-def _reason(what: str, text: str) -> str:
+def reason_of(what: str, text: str) -> str:
+    """What was written as a reason; raises NotValid where nothing was."""
     if not text.strip():
         raise NotValid(
             f"{what} needs a reason.",
@@ -325,7 +326,8 @@ def _reason(what: str, text: str) -> str:
     return text.strip()
 
 
-def _to_come(until: date | None) -> date | None:
+def to_come(until: date | None) -> date | None:
+    """The day, if it is not over; raises NotValid if it is."""
     today = timezone.localdate()
     if until is not None and until < today:
         raise NotValid(
@@ -406,6 +408,7 @@ def store_many(
     by: User | None,
     replaced: Sequence[int] | None = None,
     replaced_kinds: Sequence[str] = ImpactKind.values,
+    is_noted: bool = False,
 ) -> StoredMany:
     """Create and update items by sets of rows, then score them; one audit entry names them all.
 
@@ -414,6 +417,7 @@ def store_many(
     impacts : `position` (row number in items) and columns of DebtImpact
     replaced, replaced_kinds : of which items (all that have a pk) the impacts of which kinds
         (all) make way for the given ones
+    is_noted : whether the caller notes each change in the audit itself
 
     Raises NotValid where the database refuses a row, AmountTooLarge for a slip of units.
     """
@@ -447,9 +451,10 @@ def store_many(
             wrong = np.isin(pk_of_row, frame.loc[frame["too_large"], "item_id"].to_numpy())
             raise _too_large(np.flatnonzero(wrong).tolist())
     created = int(new.sum())
-    named = {"created": pks[new], "updated": pks[~new]}
-    keys = {name: [f"{KEY_PREFIX}{pk}" for pk in those] for name, those in named.items()}
-    audit.record("debt.bulk", "debts", by=by, new=keys, kind="debtitem")
+    if not is_noted:
+        named = {"created": pks[new], "updated": pks[~new]}
+        keys = {name: [f"{KEY_PREFIX}{pk}" for pk in those] for name, those in named.items()}
+        audit.record("debt.bulk", "debts", by=by, new=keys, kind="debtitem")
     if created > 5_000:
         bulk.analyze(frames.ITEMS, "id", "service_id", "team_id", "status", "external_ref")
         bulk.analyze(frames.IMPACTS, "item_id")
