@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,7 +33,7 @@ def record(
 
 def record_many(
     action: str,
-    changes: Sequence[tuple[models.Model, dict[str, Any], dict[str, Any]]],
+    changes: Iterable[tuple[models.Model, dict[str, Any], dict[str, Any]]],
     *,
     by: User | None,
 ) -> list[int]:

@@ -147,9 +147,9 @@ def _write(
     action: str,
     by: User | None,
 ) -> Decided:
-    changes = []
+    changes: list[tuple[DebtItem, dict[str, Any], dict[str, Any]]] = []
     for item in items:
-        values = wanted.get(item.pk, {})
+        values = dict(wanted.get(item.pk, {}))
         old = {name: getattr(item, name) for name in values}
         for name, value in values.items():
             setattr(item, name, value)
