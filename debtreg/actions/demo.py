@@ -21,6 +21,7 @@ from debtreg.actions import (
     demo_traffic,
     imports,
     outcomes,
+    periods,
     scores,
     slo_imports,
 )
@@ -79,6 +80,7 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
     say("What its services are to keep ...")
     slo_imports.store(text=(FOLDER / "slos.yaml").read_bytes(), by=None)
     read_on()
+    periods.record()
     say("The ledger of 217 debts ...")
     _ledger(company["source"])
     say("What the important ones do ...")
@@ -92,7 +94,7 @@ def fill(say: Callable[[str], None] = lambda text: None) -> None:
 
 
 def read_on() -> None:
-    """Let the SLOs read what has happened since they last did; ninety days at first."""
+    """Let the SLOs read what has happened since they last did; some months at first."""
     demo_traffic.read_on(_company().get("traffic", {}))
 
 

@@ -1,4 +1,4 @@
-"""What the demo company's SLOs read: ninety days of made-up traffic, and more as time goes on."""
+"""What the demo company's SLOs read: months of made-up traffic, and more as time goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from django.utils import timezone
 from debtreg import budgets, readings
 from debtreg.models import EVENT, Reading, ReadingSource, Slo
 
+# At least; begun with one of the contracts' periods of thirty days, which so is read whole.
 DAYS = 90
+PERIOD = 30 * 86_400
 # What is older than this is read by the hour.
 FINE = timedelta(days=3)
 STEP, HOUR = 300, 3_600
@@ -42,11 +44,9 @@ def read_on(troubles: Mapping[str, Any], *, now: datetime | None = None) -> int:
     if not slos:
         return 0
     readings.lock(slo.pk for slo in slos)
-    first_day = Reading.objects.filter(slo__in=slos).order_by("at").values_list("at", flat=True)
-    began = (first_day.first() or now - timedelta(days=DAYS)) + timedelta(days=DAYS)
     batch = readings.Batch()
     for slo in slos:
-        _extend(batch, slo, troubles.get(slo.name, {}), began, now)
+        _extend(batch, slo, troubles.get(slo.name, {}), slo.created_at, now)
     stored = readings.store(batch, source=ReadingSource.API) if len(batch) else readings.Stored()
     budgets.refresh([slo.pk for slo in slos])
     return stored.created
@@ -55,7 +55,7 @@ def read_on(troubles: Mapping[str, Any], *, now: datetime | None = None) -> int:
 def _extend(
     batch: readings.Batch, slo: Any, trouble: Mapping[str, Any], began: datetime, now: datetime
 ) -> None:
-    start = slo.last or _floor(now - timedelta(days=DAYS), HOUR)
+    start = slo.last or _floor(now - timedelta(days=DAYS), PERIOD)
     if slo.last:
         length = Reading.objects.values_list("seconds", flat=True).get(slo=slo, at=slo.last)
         # Somebody may have stored shorter ones: a reading begins at a multiple of its length.

@@ -5,6 +5,7 @@ What a person has recorded stays as it is; what is recorded here follows what is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -213,6 +214,9 @@ def _measured(
     if not period.terms.statistic:
         target = bridge.target_of(period.terms)
         return Found(None, requests, f"{said}: readings do not tell of {target}.")
+    asks = slo.quantile_query and slo.connection
+    if not asks and (bounds := _by_threshold(period.terms, slo, sums)):
+        return Found(bounds, requests, f"{said}; {_COUNTED} {plain(slo.threshold_ms)} ms.")
     entry = period.entry
     if entry and entry.known and entry.slo_id == slo.pk and entry.requests == requests:
         # It was asked for, and nothing has been read since.
@@ -224,6 +228,8 @@ def _measured(
 
 
 _A_BIT = Decimal("1e-6")
+_PERCENTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]+)?)")
+_COUNTED = "a bound of the quantile, from how many took no longer than"
 _HOW = "the quantile of all of them, from the histogram, maintenance included"
 
 
@@ -238,6 +244,20 @@ def _percentage(terms: Terms, slo: Slo, sums: budgets.Sums) -> str | None:
     percent = Decimal(total - good if is_upper else good) * 100 / total
     up = terms.operator in (Operator.LE, Operator.GT)
     return f"{plain(percent.quantize(_PLACES, ROUND_CEILING if up else ROUND_FLOOR))}%"
+
+
+def _by_threshold(terms: Terms, slo: Slo, sums: budgets.Sums) -> dict[str, str] | None:
+    """On which side of the SLO's threshold a percentile lies; None where nobody can say.
+
+    p99 is at most 300 ms just where at least 99 % of all events took at most 300 ms.
+    """
+    found = _PERCENTILE.fullmatch(terms.statistic)
+    if found is None or slo.kind != SliKind.LATENCY or slo.threshold_ms is None:
+        return None
+    bound = f"{plain(slo.threshold_ms)}ms"
+    if 100 * sums["good"] >= Decimal(found[1]) * sums["total"]:
+        return {"low": "0ms", "high": bound}
+    return {"low": bound, "high": "+Inf"}
 
 
 def _quantile(period: Period, requests: int, sites: _Sites) -> str | dict[str, str]:

@@ -481,7 +481,7 @@ def test_a_server_that_has_forgotten_half_of_a_period_is_not_believed(server):
 
 def test_without_a_query_or_while_the_site_is_paused_nobody_is_asked(server):
     without, paused = fast(), fast()
-    read(watched_latency(without, quantile_query=""), total=1000)
+    read(watched_latency(without, quantile_query="", kind="availability", threshold_ms=None))
     slo = watched_latency(paused, connection=ConnectionFactory(is_paused=True))
     read(slo, total=1000)
     periods.record()
@@ -489,6 +489,31 @@ def test_without_a_query_or_while_the_site_is_paused_nobody_is_asked(server):
     assert f"{slo.connection.name} is paused." in entry_of(paused).source
     assert not server.asked
     assert Finding.objects.open().filter(kind="unknown_deduction").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("good", "threshold", "measured", "deducted"),
+    [
+        (990, 300, {"low": "0ms", "high": "300ms"}, 0),
+        (989, 300, {"low": "300ms", "high": "+Inf"}, None),
+        (990, 400, {"low": "0ms", "high": "400ms"}, None),
+        (989, 1000, {"low": "1000ms", "high": "+Inf"}, None),
+    ],
+)
+def test_without_a_quantile_the_threshold_says_on_which_side_of_it_the_percentile_lies(
+    server, good, threshold, measured, deducted
+):
+    promise = fast()
+    slo = watched_latency(promise, connection=None, quantile_query="", threshold_ms=threshold)
+    read(slo, good=good, total=1000)
+    periods.record()
+
+    entry = entry_of(promise)
+    assert entry.measured == measured
+    assert (entry.known, entry.deduct_percent) == (deducted is not None, deducted)
+    assert f"from how many took no longer than {threshold} ms" in entry.source
+    assert not server.asked
+    assert periods.record() == 0
 
 
 def test_a_site_that_is_down_is_asked_once(server):
