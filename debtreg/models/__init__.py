@@ -86,6 +86,7 @@ from .slo import (
     WindowKind,
 )
 from .user import ApiToken, Role, User
+from .view import SavedView
 from .what_if import Mover, WhatIf
 
 __all__ = [
@@ -166,6 +167,7 @@ __all__ = [
     "ReadingSource",
     "Role",
     "RowState",
+    "SavedView",
     "ScenarioMember",
     "Score",
     "ScoreChange",
