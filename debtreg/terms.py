@@ -429,8 +429,9 @@ def price(
         problem = f"No terms were in force between {first} and {last}."
         raise NoSuchPeriod(problem, hint="Look at the days of the contract and of its versions.")
     total = (last - first).days + 1
+    covered = sum(part.days for part in parts)
     for part in parts:
-        _prepare(part, total, measured, requests)
+        _prepare(part, total, Decimal(covered) / total, measured, requests)
     try:
         found = scoring.price_period(
             [{"days": part.days, "body": part.body, "unknown": part.unknown} for part in parts]
@@ -464,8 +465,22 @@ def price(
         "known": found["known"],
         "breached": found["breached"],
         **sums,
-        "findings": found["findings"],
+        "findings": found["findings"] + _partial(guarantee.contract, first, last, covered),
         "parts": answers,
+    }
+
+
+def unpriced(reason: str) -> dict[str, Any]:
+    """The columns of a PenaltyEntry whose measured value does not go with its terms."""
+    gap = {"check": "data", "level": "gap", "message": reason, "formula": ""}
+    names = ("deduct_percent", "uncapped_percent", "deducted_minutes", "deducted_requests")
+    return {
+        "known": False,
+        "breached": None,
+        "credit_percent": None,
+        **dict.fromkeys(names),
+        "findings": [gap],
+        "parts": [],
     }
 
 
@@ -476,8 +491,26 @@ _KEPT = (
 )
 
 
-def _prepare(part: Part, total: int, measured: Any, requests: Decimal | None) -> None:
-    """Say how a part is priced, or why it cannot be."""
+def _partial(contract: Contract, first: date, last: date, covered: int) -> list[dict[str, str]]:
+    """That a period lies in the contract, or its terms, only in part."""
+    total = (last - first).days + 1
+    if covered == total:
+        return []
+    why = "the rest lies before the first terms"
+    if contract.starts_on and contract.starts_on > first:
+        why = f"the contract starts on {contract.starts_on}"
+    elif contract.ends_on and contract.ends_on < last:
+        why = f"the contract ends on {contract.ends_on}"
+    message = (
+        f"{covered} of {total} days, as {why}: the budget of the period is that of these days."
+    )
+    return [{"check": "period", "level": "warn", "message": message, "formula": ""}]
+
+
+def _prepare(
+    part: Part, total: int, share: Decimal, measured: Any, requests: Decimal | None
+) -> None:
+    """Say how a part is priced, or why it cannot be. share : of the period, that has terms."""
     terms = part.terms
     name = f"Version {terms.version} of the terms"
     if not terms.is_confirmed:
@@ -492,7 +525,7 @@ def _prepare(part: Part, total: int, measured: Any, requests: Decimal | None) ->
     days = None
     if terms.period:
         window = scoring.Window(terms.period, terms.period_hours, terms.month_basis)
-        days = window.days(total)
+        days = window.days(total) * share
     part.body |= {"clause": terms.penalty, "period_days": days}
     if terms.budget_objective is not None:
         part.body["objective_percent"] = terms.budget_objective * 100

@@ -14,7 +14,7 @@ from django.utils import timezone
 from debtreg import terms as bridge
 from debtreg.actions import audit, findings, rights, scores
 from debtreg.actions.debt import NotValid, not_valid
-from debtreg.errors import Conflict, NotAllowed, NotFound
+from debtreg.errors import Conflict, DebtregError, NotAllowed, NotFound
 from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, written_on
 from debtreg.numbers import plain
 
@@ -397,15 +397,41 @@ def _price(row: PenaltyEntry, guarantee: Guarantee) -> None:
 def _price_again(guarantee: Guarantee, since: date | None) -> None:
     """What is recorded of days from `since` on follows from other terms now."""
     entries = list(guarantee.penalties.filter(ends_on__gte=since or date.min))
-    if not entries:
-        return
-    guarantee = Guarantee.objects.with_terms().get(pk=guarantee.pk)
+    if entries:
+        guarantee = Guarantee.objects.with_terms().get(pk=guarantee.pk)
     for row in entries:
-        old = audit.values_of(row)
+        _price_entry_again(row, guarantee)
+
+
+@transaction.atomic
+def price_unknown() -> int:
+    """Price again what was measured and could not be priced, by what is in force by now.
+
+    Returns how many entries say something else. A repeat changes nothing; the caller sees to the
+    findings.
+    """
+    unknown = PenaltyEntry.objects.filter(known=False, measured__isnull=False)
+    guarantees = {row.pk: row for row in locked(pk__in=unknown.values("guarantee"))}
+    return sum(
+        _price_entry_again(row, guarantees[row.guarantee_id])
+        for row in unknown.select_for_update().order_by("pk")
+        if row.guarantee_id in guarantees
+    )
+
+
+def _price_entry_again(row: PenaltyEntry, guarantee: Guarantee) -> bool:
+    old = audit.values_of(row)
+    try:
         _price(row, guarantee)
-        row.save()
-        if (new := audit.values_of(row)) != old:
-            audit.record("penalty.price", row, by=None, old=old, new=new)
+    except DebtregError as error:
+        # It was measured in a unit that does not go with what is in force now.
+        for name, value in bridge.unpriced(error.message).items():
+            setattr(row, name, value)
+    if (new := audit.values_of(row)) == old:
+        return False
+    row.save()
+    audit.record("penalty.price", row, by=None, old=old, new=new)
+    return True
 
 
 @transaction.atomic

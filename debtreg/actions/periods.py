@@ -59,15 +59,19 @@ class Period:
     slo: Slo
     first: date
     last: date
+    # The days of it that the contract has terms for.
+    since: date
+    until: date
+    began: date  # the day of the SLO's first reading
     entry: PenaltyEntry | None
 
     @property
     def span(self) -> budgets.Span:
-        """From midnight to midnight, where the SLO's days begin."""
+        """From midnight to midnight of the days that have terms, where the SLO's days begin."""
         zone = ZoneInfo(self.slo.time_zone)
         start, end = (
             datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-            for day in (self.first, self.last + timedelta(days=1))
+            for day in (self.since, self.until + timedelta(days=1))
         )
         return budgets.Span(start, end, int((end - start).total_seconds()))
 
@@ -88,8 +92,13 @@ def record(*, now: datetime | None = None) -> int:
 
     Returns how many entries are new or say something else. A repeat changes nothing.
     """
-    today = timezone.localdate(now)
-    due = list(_due(today))
+    changed = contracts.price_unknown() + _record(list(_due(timezone.localdate(now))))
+    if changed:
+        findings.refresh()
+    return changed
+
+
+def _record(due: list[Period]) -> int:
     spans: dict[int, dict[str, budgets.Span]] = {}
     for period in due:
         spans.setdefault(period.slo.pk, {})[period.first.isoformat()] = period.span
@@ -103,8 +112,6 @@ def record(*, now: datetime | None = None) -> int:
                 period, sums.get((period.slo.pk, period.first.isoformat())), quiet, sites
             )
             changed += _store(period, found)
-    if changed:
-        findings.refresh()
     return changed
 
 
@@ -160,12 +167,16 @@ def _due(today: date) -> Iterator[Period]:
     watching = ReadingDay.objects.filter(slo__guarantee__isnull=False).order_by()
     began = dict(watching.values_list("slo").annotate(at=Min("at", output_field=DateTimeField())))
     for guarantee in rows:
-        slos = list(guarantee.slos.all())
-        since = min(min(slo.created_at, began.get(slo.pk, slo.created_at)) for slo in slos)
-        yield from _of(guarantee, slos, max(since.date(), today - BACK), today)
+        days = {
+            slo: min(slo.created_at, began.get(slo.pk, slo.created_at)).date()
+            for slo in guarantee.slos.all()
+        }
+        yield from _of(guarantee, days, today)
 
 
-def _of(guarantee: Guarantee, slos: list[Slo], since: date, today: date) -> Iterator[Period]:
+def _of(guarantee: Guarantee, began: Mapping[Slo, date], today: date) -> Iterator[Period]:
+    """began : the SLOs that watch it -> since when"""
+    slos, since = list(began), max(min(began.values()), today - BACK)
     entries = list(guarantee.penalties.all())
     by_hand = [each for each in entries if each.slo_id is None]
     versions = list(guarantee.terms.all())
@@ -180,7 +191,9 @@ def _of(guarantee: Guarantee, slos: list[Slo], since: date, today: date) -> Iter
         if not priced or any(each.starts_on <= last and each.ends_on >= first for each in by_hand):
             continue
         entry = next((each for each in entries if each.starts_on == first), None)
-        yield Period(guarantee, priced[-1], _watcher(priced[-1], slos), first, last, entry)
+        slo = _watcher(priced[-1], slos)
+        covered = parts[0].first, parts[-1].last
+        yield Period(guarantee, priced[-1], slo, first, last, *covered, began[slo], entry)
 
 
 def _watcher(terms: Terms, slos: list[Slo]) -> Slo:
@@ -208,6 +221,8 @@ def _measured(
         said += f", {plain(round(Decimal(excluded) / 3600, 1))} h of maintenance left out"
     if part < LEAST_MEASURED:
         least = f"{plain(LEAST_MEASURED * 100)} %"
+        if period.began > period.since:
+            said += f", as it reads since {period.began} only"
         return Found(None, requests, f"{said}: less than {least} says nothing of the whole.")
     if bridge.is_percentage(period.terms):
         return Found(_percentage(period.terms, slo, sums), requests, f"{said}.")

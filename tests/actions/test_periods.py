@@ -145,7 +145,7 @@ def test_a_repeat_changes_nothing_and_takes_the_same_queries_however_many_there_
         read(watched(available()), hours=27 * 24)
     assert periods.record() == 6
     before, audits = list(PenaltyEntry.objects.values()), AuditEntry.objects.count()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         assert periods.record() == 0
     assert list(PenaltyEntry.objects.values()) == before
     assert AuditEntry.objects.count() == audits
@@ -333,6 +333,75 @@ def test_no_period_with_data_stays_without_an_entry_and_none_that_is_not_over_ha
         (date(2026, 1, 1), True),
         (date(2026, 2, 1), True),
     ]
+
+
+def test_the_first_period_of_a_contract_is_priced_by_its_days():
+    promise = available(penalty_clause="每低于目标0.1个百分点,扣减SLO预算10%")
+    promise.contract.starts_on = date(2026, 2, 15)
+    promise.contract.save()
+    slo = watched(promise)
+    read(slo, start=FEBRUARY + timedelta(days=14), hours=14 * 24, good=99, total=100)
+    periods.record()
+    entry = entry_of(promise)
+    assert (entry.known, entry.measured, entry.deduct_percent) == (True, "99%", 90)
+    # 90 % of the budget of 14 days at 99.9 %.
+    assert entry.deducted_minutes == Decimal("18.144")
+    assert "100 % of the time read" in entry.source
+    (said,) = [each for each in entry.findings if each["check"] == "period"]
+    assert said["message"].startswith("14 of 28 days, as the contract starts on 2026-02-15")
+
+
+def test_a_first_period_that_was_not_read_from_its_start_on_says_since_when_it_was():
+    promise = available()
+    slo = watched(promise)
+    slo.created_at = FEBRUARY + timedelta(days=14)
+    slo.save()
+    read(slo, start=FEBRUARY + timedelta(days=14), hours=14 * 24)
+    periods.record()
+    entry = entry_of(promise)
+    assert entry.known is False
+    assert "50 % of the time read, as it reads since 2026-02-15 only" in entry.source
+
+
+def test_what_could_not_be_priced_is_priced_at_the_next_run_once_it_can_be():
+    promise = available()
+    entry = contracts.record_period(
+        guarantee_id=promise.pk,
+        starts_on=date(2026, 1, 1),
+        ends_on=date(2026, 1, 31),
+        measured="99.5%",
+        requests=5000,
+        by=None,
+    )
+    # As a draft that was in the way has left it.
+    PenaltyEntry.objects.update(known=False, breached=None, credit_percent=None)
+    assert periods.record() == 1
+    entry.refresh_from_db()
+    assert (entry.known, entry.breached, entry.credit_percent) == (True, True, 10)
+    assert AuditEntry.objects.filter(action="penalty.price").count() == 1
+    assert periods.record() == 0
+
+
+def test_what_goes_with_no_terms_any_more_is_unknown_and_hinders_nobody():
+    promise = available()
+    contracts.record_period(
+        guarantee_id=promise.pk,
+        starts_on=date(2026, 1, 1),
+        ends_on=date(2026, 1, 31),
+        measured="99.5%",
+        requests=5000,
+        by=None,
+    )
+    row = contracts.amend(
+        guarantee_id=promise.pk,
+        effective_from=None,
+        texts={"target_text": "≤300ms", "penalty_clause": CLAUSE, "budget_objective": "0.999"},
+        by=None,
+    )
+    contracts.confirm(guarantee_id=promise.pk, version=row.version, by=UserFactory(role=Role.SRE))
+    entry = PenaltyEntry.objects.get()
+    assert (entry.known, entry.breached, entry.credit_percent) == (False, None, None)
+    assert "measured is in %, the target in ms" in entry.findings[0]["message"]
 
 
 def test_a_month_that_is_over_only_today_waits_until_it_is():
