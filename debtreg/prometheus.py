@@ -7,6 +7,7 @@ NaN, infinities and stale markers are no samples: a gap, never 0.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -152,7 +153,7 @@ class Prometheus:
         except httpx.ReadTimeout:
             raise self._too_long() from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, UnicodeError) as error:
-            why = str(error) or type(error).__name__
+            why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
             raise SiteDown(
                 f"{self.host} does not answer: {_sentence(why)}",
                 hint="Check the address, and that this machine may reach it.",

@@ -14,6 +14,8 @@ from debtreg.formats.scrub import scrub
 
 Level = Literal["error", "warning", "note"]
 LONGEST_NAME = 63
+# Said of a field by a format's rules alone; what else is said of the field is worth more.
+MISSING = "This is missing."
 # Names of a mapping's fields -> the same of what is within each; None: anything may be in it.
 Known = Mapping[str, Any] | None
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -153,8 +155,12 @@ class Contents:
     def tidy(self) -> None:
         """Findings in the order of the file, each of them once, and only the worst of a field."""
         refused = {each.place for each in self.findings if each.level == "error"}
+        explained = {each.place for each in self.findings if each.message != MISSING}
         once = dict.fromkeys(
-            each for each in self.findings if each.level == "error" or each.place not in refused
+            each
+            for each in self.findings
+            if each.level == "error"
+            or not (each.place in refused or (each.message == MISSING and each.place in explained))
         )
         self.findings[:] = sorted(once, key=lambda each: (each.document, each.line, each.field))
 

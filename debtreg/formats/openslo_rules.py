@@ -12,6 +12,8 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
+from debtreg.formats.entries import MISSING
+
 VERSION = "openslo/v1"
 
 
@@ -379,7 +381,7 @@ def _breaches(error: ValidationError) -> Iterator[Breach]:
     elif error.validator == "required":
         missing = [name for name in wanted if name not in instance]
         for name in missing:
-            yield Breach((*path, name), "This is missing.")
+            yield Breach((*path, name), MISSING)
     elif "propertyNames" in error.absolute_schema_path:
         yield Breach((*path, str(instance)), said or _ODD)
     elif error.validator == "type" and not said:

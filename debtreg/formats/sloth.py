@@ -319,11 +319,15 @@ def write(slos: Iterable[SloEntry], kept: Iterable[KeptEntry] = ()) -> tuple[str
     for entry in sorted(slos, key=lambda each: (each.service, each.name)):
         kept_of = documents.storable(entry.kept) if entry.source_format == FORMAT else {}
         own = mapping(kept_of.get("slo"))
+        again = name_of(f"{entry.service}-{_name(entry)}")
         if not entry.values["total_query"] and not own.get("sli"):
             _not_said(findings, entry, "Without queries it can't be written: it is left out.")
             continue
         if entry.values["window"] != "rolling" or entry.values["window_days"] != days:
-            _not_said(findings, entry, "Its window is not written: Sloth has one for all SLOs.")
+            text = f"Its window is not written: Sloth has one of {days} days for all."
+            _not_said(findings, entry, text)
+        if again != entry.name:
+            _not_said(findings, entry, f"Read back, it would be another SLO: '{again}'.")
         if entry.values["method"] != "occurrences":
             _not_said(findings, entry, "Timeslices are not written: Sloth has none.")
         above = mapping(kept_of.get("service"))

@@ -330,7 +330,7 @@ def test_an_export_says_what_its_format_can_not(api, slo):
     assert as_text["X-Left-Out"] == "1"
     assert as_json["text"] == as_text.content.decode()
     assert (as_json["format"], as_json["left_out"]) == ("sloth", 1)
-    assert "one for all SLOs" in as_json["findings"][0]["message"]
+    assert "one of 30 days for all" in as_json["findings"][0]["message"]
 
 
 def test_files_come_in_by_sres(client_of, checkout):

@@ -189,6 +189,18 @@ def test_what_is_written_for_sloth_reads_back_the_same():
     assert sloth.write(read(text).slos)[0] == text
 
 
+def test_a_name_that_would_come_back_as_another_is_said():
+    (entry,) = read(a_spec()).slos
+    entry.name, entry.source_format, entry.kept = "checkout", "openslo", {}
+
+    text, findings = sloth.write([entry])
+
+    assert [each.message for each in findings] == [
+        "Read back, it would be another SLO: 'web-checkout'."
+    ]
+    assert [each.name for each in read(text).slos] == ["web-checkout"]
+
+
 def test_good_events_are_written_as_errors_and_what_sloth_has_not_is_named():
     (entry,) = read(a_spec()).slos
     entry.values |= {"good_query": "g", "bad_query": "", "total_query": "t", "window_days": 7}
@@ -197,7 +209,7 @@ def test_good_events_are_written_as_errors_and_what_sloth_has_not_is_named():
 
     assert "error_query: (t) - (g)" in text
     assert [each.message for each in findings] == [
-        "Its window is not written: Sloth has one for all SLOs."
+        "Its window is not written: Sloth has one of 30 days for all."
     ]
 
 

@@ -216,4 +216,6 @@ def test_a_missing_method_asks_for_nothing_that_belongs_to_another():
     slo = an_slo()
     del slo["spec"]["budgetingMethod"]
 
-    assert {each.field for each in read(slo).findings} == {"spec.budgetingMethod"}
+    assert [(each.field, each.message) for each in read(slo).findings] == [
+        ("spec.budgetingMethod", "There is no budgeting method: Occurrences are taken.")
+    ]

@@ -70,7 +70,7 @@ def test_an_alert_comes_before_a_greater_loss_and_is_marked(owner: Client, check
     seen(fast, "1h", "15", threshold=Decimal("14.4"), is_firing=True, is_reachable=True)
     response = owner.get("/burn/")
     assert rows_of(response)[0].startswith("fast 1 SLO – no data – no data 15 ▲ alert")
-    assert "1 alert" in response.text
+    assert "1 SLO alerts" in response.text
 
 
 def test_of_several_slos_a_service_shows_the_worst_of_each_window(
@@ -114,7 +114,7 @@ def test_a_colour_begins_where_an_alert_does(
 
 
 def test_a_cell_says_what_it_is_made_of(owner: Client, checkout: Slo) -> None:
-    title = "checkout: 1.5 % of 1,000 events bad; 50 % of the budget"
+    title = "checkout, by Occurrences: 1.5 % of 1,000 events bad; 50 % of the budget"
     assert title in owner.get("/burn/").text
 
 

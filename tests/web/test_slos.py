@@ -257,7 +257,7 @@ def test_the_export_page_says_what_a_format_can_not_before_one_downloads(
 
     page = client.get("/slos/export/?format=sloth").content.decode()
 
-    assert "Sloth has one for all SLOs" in page
+    assert "Sloth has one of 30 days for all" in page
     assert "error_query: b" in page
     assert "/api/v1/slos/export/?format=sloth" in page
     assert (
