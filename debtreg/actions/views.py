@@ -39,13 +39,14 @@ def save(*, name: str, query: str, is_shared: bool, by: User) -> SavedView:
     # Whoever saves twice at once must not pass the limit twice.
     User.objects.select_for_update().get(pk=by.pk)
     mine = SavedView.objects.filter(user=by)
-    view = mine.filter(name=name).first() or SavedView(user=by, name=name)
-    if view.pk is None and mine.count() >= SavedView.MOST:
+    there = mine.filter(name=name).first()
+    if there is None and mine.count() >= SavedView.MOST:
         raise Conflict(
             f"You have {SavedView.MOST} views, which is as many as can be kept.",
             hint="Remove one that you no longer need.",
         )
-    old = audit.values_of(view) if view.pk else None
+    old = audit.values_of(there) if there else None
+    view = there or SavedView(user=by, name=name)
     view.query, view.is_shared = query, is_shared
     view.save()
     audit.record("view.save", view, by=by, old=old, new=audit.values_of(view))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from debtreg import losses, versions
+from debtreg import losses, similar, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -208,6 +208,7 @@ def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
             "item": item,
             "kinds": words.KINDS,
             "story": story,
+            "alike": _alike(form, item.pk if item else None),
             "stale": problem is not None,
             "unfolded": [name for name in UNFOLDED if form[name].value() or form[name].errors],
             "full": len(impacts.forms) >= MOST_IMPACTS,
@@ -259,7 +260,14 @@ def preview(request: PageRequest) -> HttpResponse:
     form, impacts = _forms(request.POST, Catalog(), None)
     # Whose shares of failure scenarios count, too.
     pk = pk_of(request.POST.get("key", ""))
-    return render(request, "debt/_preview.html", {"story": _story(form, impacts, pk)})
+    shown = {"story": _story(form, impacts, pk), "alike": _alike(form, pk)}
+    return render(request, "debt/_preview.html", shown)
+
+
+def _alike(form: DebtForm, pk: int | None) -> list[similar.Similar]:
+    """What may be the same debt, of what could be read so far."""
+    fields = form.values if form.is_bound else {}
+    return similar.to(fields.get("title", ""), fields.get("service"), pk)
 
 
 def _story(form: DebtForm, impacts: Any, pk: int | None) -> dict[str, Any]:

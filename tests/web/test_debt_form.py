@@ -179,6 +179,22 @@ def test_the_preview_says_what_it_can_not_read_and_goes_on(engineer: Client) -> 
     assert "2 person-days × 1,600 a day = 3,200" in response.text
 
 
+def test_a_debt_that_is_logged_already_is_named_while_the_title_is_typed(
+    engineer: Client, company: Company
+) -> None:
+    typed = {
+        "title": "退款查询的全表扫描",
+        "service": "payment-service",
+        "impacts-TOTAL_FORMS": "0",
+    }
+    page = engineer.post("/debts/preview/", typed).text
+    assert f"{company.best.key} 退款查询全表扫描" in page
+    page = engineer.post("/debts/preview/", typed | {"key": company.best.key}).text
+    assert "Is it one of these?" not in page
+    page = engineer.post("/debts/new/", typed | {"work_out": "yes"}).text
+    assert "Is it one of these?" in page
+
+
 @pytest.mark.parametrize(
     "typed", [{}, {"impacts-TOTAL_FORMS": "x"}, TOIL | {"impacts-0-kind": "joy"}]
 )
