@@ -199,7 +199,7 @@ def feasibility(context: Context) -> Iterator[Gap]:
                 f"{plain(ratio * 100)} % ({slug})" for slug, ratio in found.rests_on.items()
             )
             ceiling = plain(round((found.ceiling or 0) * 100, 4))
-            more = f", and {_listed(found.without)} promise nothing" if found.without else ""
+            more = f", and {_listed(found.without)} owe it nothing" if found.without else ""
             yield context.of(
                 guarantee,
                 FindingKind.INFEASIBLE,
@@ -214,7 +214,7 @@ def feasibility(context: Context) -> Iterator[Gap]:
                 FindingKind.NO_PROMISE,
                 "",
                 f"{promise} rests on {_listed(found.without)}, of which no availability is"
-                " promised.",
+                " promised to it or to everybody.",
                 "Agree on an availability with their teams, and put it into a contract.",
             )
 

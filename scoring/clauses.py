@@ -297,7 +297,7 @@ cap=Decimal('100'))
         raise ScoringError(
             field,
             f"'{quoted(text)}' cannot be read",
-            bound="such as 每低于目标10ms,扣减SLO预算5%",
+            bound="such as 每低于目标10ms,扣减SLO预算5%, or: below 99.9%: credit 10%",
         )
     if named[2] is None:
         raise ScoringError(

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
 
@@ -19,10 +18,11 @@ from debtreg.actions import (
     findings,
     registry,
     rights,
+    rows,
     scenario_entries,
     scores,
 )
-from debtreg.actions.debt import NotValid, not_valid
+from debtreg.actions.debt import NotValid
 from debtreg.errors import Conflict
 from debtreg.models import (
     Cause,
@@ -69,22 +69,13 @@ def _save(obj: models.Model, by: User | None) -> bool:
     for side in (before, obj):
         if side is not None:
             _check(side, by)
-    try:
-        obj.full_clean()
-    except ValidationError as error:
-        raise not_valid(error) from error
+    rows.clean(obj)
     old = audit.values_of(before) if before else None
     if old == audit.values_of(obj):
         return False
     if isinstance(obj, Price):
         obj.updated_at = timezone.now()
-    try:
-        obj.save()
-    except IntegrityError as error:
-        raise Conflict(
-            f"Somebody has added the same {obj._meta.verbose_name} a moment ago.",
-            hint="Look at that one and change it, if it is not as you want it.",
-        ) from error
+    rows.save(obj)
     if isinstance(obj, Service) and isinstance(before, Service) and before.team_id != obj.team_id:
         _move_items(obj, before.team_id)
     verb = "update" if before else "create"
@@ -98,8 +89,8 @@ def _stored(obj: M) -> M | None:
     """The row as it is in the database, locked."""
     if obj.pk is None:
         return None
-    rows = type(obj)._default_manager.select_for_update().order_by("pk")
-    return rows.filter(pk=obj.pk).first()
+    every = type(obj)._default_manager.select_for_update().order_by("pk")
+    return every.filter(pk=obj.pk).first()
 
 
 def _check(obj: models.Model, by: User | None) -> None:

@@ -1,22 +1,19 @@
-"""SLA contracts: guarantees, their terms by effective date, confirmation, the penalty ledger."""
+"""SLA contracts: guarantees, their terms by effective date, confirmation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from debtreg import terms as bridge
-from debtreg.actions import audit, findings, rights, scores
-from debtreg.actions.debt import NotValid, not_valid
-from debtreg.errors import Conflict, DebtregError, NotAllowed, NotFound
-from debtreg.models import Contract, Guarantee, PenaltyEntry, Slo, Terms, User, written_on
-from debtreg.numbers import plain
+from debtreg.actions import audit, findings, penalties, rights, rows, scores
+from debtreg.actions.debt import NotValid
+from debtreg.errors import Conflict, NotAllowed, NotFound
+from debtreg.models import Contract, Guarantee, Terms, User, written_on
 
 # Columns of a guarantee that are written; its edge follows from the scope where it is not named.
 IDENTITY = ("metric", "scope_text", "consumer", "provider", "weight", "extra")
@@ -35,10 +32,6 @@ class NothingToConfirm(Conflict):
     """The target could not be read as a number."""
 
 
-class PeriodsOverlap(Conflict):
-    """A part of the period is recorded already."""
-
-
 # --- Guarantees -----------------------------------------------------------------------------------
 
 
@@ -52,7 +45,7 @@ def put_guarantees(
     Raises NotValid, by `guarantees[0].id` and so on.
     """
     rights.check(by, "catalog.change")
-    there = {row.pk: row for row in locked(contract=contract)}
+    there = {row.pk: row for row in rows.guarantees(contract=contract)}
     named = [values.get("id") for values in guarantees if values.get("id")]
     for number, values in enumerate(guarantees):
         key = values.get("id")
@@ -96,7 +89,7 @@ def put_guarantee(
             raise NotFound(f"There is no contract {contract_id}.", hint="Look at the list.")
         row = Guarantee(contract=contract)
     else:
-        row = _get(guarantee_id)
+        row = rows.guarantee(guarantee_id)
     put(row, values, bridge.Graph.read(), by)
     follow(by)
     return row
@@ -106,7 +99,7 @@ def put_guarantee(
 def remove_guarantee(*, guarantee_id: int, by: User | None) -> None:
     """Remove a guarantee with its versions and its ledger; impacts stay, tied to none."""
     rights.check(by, "catalog.change")
-    if row := locked(pk=guarantee_id):
+    if row := rows.guarantees(pk=guarantee_id):
         _remove(row[0], by)
         follow(by)
 
@@ -128,8 +121,8 @@ def put(row: Guarantee, values: Mapping[str, Any], graph: bridge.Graph, by: User
         row.provider_id = row.provider_id or provider
     changed = old != audit.values_of(row)
     if changed:
-        clean(row)
-        save(row)
+        rows.clean(row)
+        rows.save(row)
         verb = "update" if old else "create"
         audit.record(f"guarantee.{verb}", row, by=by, old=old, new=audit.values_of(row))
     return _put_terms(row, values, by) or changed
@@ -155,7 +148,7 @@ def amend(
     day it is the next version, of the same day a correction. A repeat changes nothing.
     """
     rights.check(by, "catalog.change")
-    guarantee = _get(guarantee_id)
+    guarantee = rows.guarantee(guarantee_id)
     versions = list(guarantee.terms.all())
     then = written_on(versions, effective_from or date.min) or guarantee.latest
     same = written_on(
@@ -233,11 +226,11 @@ def _write(
         row.revision += 1
     for name, value in {**texts, **bridge.read(guarantee.metric, texts)}.items():
         setattr(row, name, value)
-    clean(row)
-    save(row)
+    rows.clean(row)
+    rows.save(row)
     verb = "update" if draft else "create"
     audit.record(f"terms.{verb}", row, by=by, old=old, new=audit.values_of(row))
-    _price_again(guarantee, row.effective_from)
+    penalties.price_again(guarantee, row.effective_from)
     return row
 
 
@@ -245,7 +238,7 @@ def _write(
 def withdraw(*, guarantee_id: int, version: int, by: User | None) -> None:
     """Drop terms that wait for confirmation. Harmless where there are none."""
     rights.check(by, "catalog.change")
-    guarantee = _get(guarantee_id)
+    guarantee = rows.guarantee(guarantee_id)
     row = next((each for each in guarantee.terms.all() if each.version == version), None)
     if row is None:
         return
@@ -260,7 +253,7 @@ def withdraw(*, guarantee_id: int, version: int, by: User | None) -> None:
         )
     audit.record("terms.remove", row, by=by, old=audit.values_of(row))
     row.delete()
-    _price_again(guarantee, row.effective_from)
+    penalties.price_again(guarantee, row.effective_from)
     follow(by)
 
 
@@ -277,7 +270,7 @@ def confirm(
     if by is None:
         raise NotAllowed("A person has to confirm terms.", hint="Log in and look at them.")
     rights.check(by, "contract.confirm")
-    guarantee = _get(guarantee_id)
+    guarantee = rows.guarantee(guarantee_id)
     row = next((each for each in guarantee.terms.all() if each.version == version), None)
     if row is None:
         raise NotFound(
@@ -305,133 +298,9 @@ def confirm(
     row.confirmed_by, row.confirmed_at = by, now
     row.save(update_fields=["confirmed_by", "confirmed_at"])
     audit.record("terms.confirm", row, by=by, old=old, new=audit.values_of(row))
-    _price_again(guarantee, row.effective_from)
+    penalties.price_again(guarantee, row.effective_from)
     follow(by)
     return row
-
-
-# --- The penalty ledger ---------------------------------------------------------------------------
-
-
-@transaction.atomic
-def record_period(
-    *,
-    guarantee_id: int,
-    starts_on: date,
-    ends_on: date,
-    measured: Any,
-    requests: Decimal | int | None,
-    source: str = "",
-    slo: Slo | None = None,
-    refresh: bool = True,
-    by: User | None,
-) -> PenaltyEntry:
-    """Note what was measured of a guarantee in a period, and price it by what was in force.
-
-    measured : "0.3301s", a number in the target's unit, {low, high}, or None for nothing
-    requests : how many it rests on
-    slo : that has measured it, for the clock; None where a person records it, which stays then
-    refresh : False where the caller sees to the findings itself
-
-    A repeat changes nothing; another value replaces what was recorded of the same period.
-    Raises NoSuchPeriod, PeriodsOverlap, and DebtregError for what cannot be read.
-    """
-    rights.check(by, "contract.confirm")
-    guarantee = _get(guarantee_id)
-    bridge.check_period(guarantee, starts_on, ends_on, timezone.localdate())
-    entries = list(guarantee.penalties.filter(starts_on__lte=ends_on, ends_on__gte=starts_on))
-    row = next((each for each in entries if each.starts_on == starts_on), None)
-    others = [each for each in entries if each is not row]
-    if others or (row and row.ends_on != ends_on):
-        other = others[0] if others else row
-        assert other is not None  # noqa: S101
-        raise PeriodsOverlap(
-            f"{other.starts_on} to {other.ends_on} is recorded already: no day counts twice.",
-            hint="Correct that entry, or remove it first.",
-        )
-    if slo and row and row.slo_id is None:
-        return row
-    old = audit.values_of(row) if row else None
-    if row is None:
-        row = PenaltyEntry(guarantee=guarantee, starts_on=starts_on, ends_on=ends_on)
-    row.measured = plain(measured) if isinstance(measured, Decimal | float) else measured
-    row.requests = None if requests is None else Decimal(requests)
-    row.source, row.slo = source, slo
-    _price(row, guarantee)
-    new = audit.values_of(row)
-    if old is not None and _differs(old, new) is False:
-        return row
-    row.recorded_by, row.recorded_at = by, timezone.now()
-    clean(row)
-    save(row)
-    verb = "update" if old else "create"
-    audit.record(f"penalty.{verb}", row, by=by, old=old, new=audit.values_of(row))
-    if refresh:
-        findings.refresh()
-    return row
-
-
-def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    aside = {"recorded_at", "recorded_by_id"}
-    return any(old[name] != new[name] for name in old if name not in aside)
-
-
-@transaction.atomic
-def remove_period(*, entry_id: int, by: User | None) -> None:
-    """Take an entry out of the ledger; harmless if it is gone."""
-    rights.check(by, "contract.confirm")
-    row = PenaltyEntry.objects.select_for_update().filter(pk=entry_id).first()
-    if row is None:
-        return
-    audit.record("penalty.remove", row, by=by, old=audit.values_of(row))
-    row.delete()
-    findings.refresh()
-
-
-def _price(row: PenaltyEntry, guarantee: Guarantee) -> None:
-    found = bridge.price(guarantee, row.starts_on, row.ends_on, row.measured, row.requests)
-    for name, value in found.items():
-        setattr(row, name, value)
-
-
-def _price_again(guarantee: Guarantee, since: date | None) -> None:
-    """What is recorded of days from `since` on follows from other terms now."""
-    entries = list(guarantee.penalties.filter(ends_on__gte=since or date.min))
-    if entries:
-        guarantee = Guarantee.objects.with_terms().get(pk=guarantee.pk)
-    for row in entries:
-        _price_entry_again(row, guarantee)
-
-
-@transaction.atomic
-def price_unknown() -> int:
-    """Price again what was measured and could not be priced, by what is in force by now.
-
-    Returns how many entries say something else. A repeat changes nothing; the caller sees to the
-    findings.
-    """
-    unknown = PenaltyEntry.objects.filter(known=False, measured__isnull=False)
-    guarantees = {row.pk: row for row in locked(pk__in=unknown.values("guarantee"))}
-    return sum(
-        _price_entry_again(row, guarantees[row.guarantee_id])
-        for row in unknown.select_for_update().order_by("pk")
-        if row.guarantee_id in guarantees
-    )
-
-
-def _price_entry_again(row: PenaltyEntry, guarantee: Guarantee) -> bool:
-    old = audit.values_of(row)
-    try:
-        _price(row, guarantee)
-    except DebtregError as error:
-        # It was measured in a unit that does not go with what is in force now.
-        for name, value in bridge.unpriced(error.message).items():
-            setattr(row, name, value)
-    if (new := audit.values_of(row)) == old:
-        return False
-    row.save()
-    audit.record("penalty.price", row, by=None, old=old, new=new)
-    return True
 
 
 @transaction.atomic
@@ -455,43 +324,7 @@ def resolve_edges(*, by: User | None) -> int:
     return count
 
 
-# --- Rows -----------------------------------------------------------------------------------------
-
-
-def locked(**which: Any) -> list[Guarantee]:
-    """Guarantees with their terms, locked in one order for everybody."""
-    keys = list(
-        Guarantee.objects.select_for_update(of=("self",))
-        .filter(**which)
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
-    return list(Guarantee.objects.with_terms().filter(pk__in=keys).order_by("pk"))
-
-
-def _get(guarantee_id: int) -> Guarantee:
-    found = locked(pk=guarantee_id)
-    if not found:
-        raise NotFound(f"There is no guarantee {guarantee_id}.", hint="Look at its contract.")
-    return found[0]
-
-
-def clean(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
-    try:
-        row.full_clean()
-    except ValidationError as error:
-        raise not_valid(error) from error
-
-
-def save(row: Contract | Guarantee | Terms | PenaltyEntry) -> None:
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        raise Conflict(
-            f"Somebody has added the same {row._meta.verbose_name} a moment ago.",
-            hint="Look at that one and change it, if it is not as you want it.",
-        ) from error
+# --- What follows ---------------------------------------------------------------------------------
 
 
 def follow(by: User | None) -> None:

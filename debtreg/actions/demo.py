@@ -21,6 +21,7 @@ from debtreg.actions import (
     demo_traffic,
     imports,
     outcomes,
+    penalties,
     periods,
     scores,
     slo_imports,
@@ -205,7 +206,7 @@ def _contracts(company: dict[str, Any]) -> None:
         else:
             last = today - timedelta(days=entry["ended"])
             first = last - timedelta(days=29)
-        contracts.record_period(
+        penalties.record_period(
             guarantee_id=rows[entry["contract"]].pk,
             starts_on=first,
             ends_on=last,

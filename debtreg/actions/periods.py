@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from debtreg import budgets, secrets
 from debtreg import terms as bridge
-from debtreg.actions import connections, contracts, findings
+from debtreg.actions import connections, findings, penalties
 from debtreg.actions.measurements import around, unit_of
 from debtreg.actions.slos import WINDOW
 from debtreg.errors import DebtregError
@@ -92,7 +92,7 @@ def record(*, now: datetime | None = None) -> int:
 
     Returns how many entries are new or say something else. A repeat changes nothing.
     """
-    changed = contracts.price_unknown() + _record(list(_due(timezone.localdate(now))))
+    changed = penalties.price_unknown() + _record(list(_due(timezone.localdate(now))))
     if changed:
         findings.refresh()
     return changed
@@ -127,7 +127,7 @@ def _store(period: Period, found: Found) -> bool:
     if entry and entry.slo_id == period.slo.pk and _says(entry, values):
         return False
     try:
-        contracts.record_period(
+        penalties.record_period(
             guarantee_id=period.guarantee.pk,
             starts_on=period.first,
             ends_on=period.last,

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from debtreg import terms as bridge
-from debtreg.actions import audit, contracts, findings, rights, scores
+from debtreg.actions import audit, contracts, findings, rights, rows, scores
 from debtreg.actions.debt import NotValid
 from debtreg.formats import documents
 from debtreg.formats.entries import number_of
@@ -210,7 +210,7 @@ def load(
     graph = bridge.Graph.read()
     there = {row.reference: row for row in Contract.objects.all()}
     guarantees = (
-        {(row.contract_id, row.metric, row.scope_text): row for row in contracts.locked()}
+        {(row.contract_id, row.metric, row.scope_text): row for row in rows.guarantees()}
         if entries
         else {}
     )
@@ -251,8 +251,8 @@ def _store(contract: Contract, extra: Mapping[str, Any] | None, by: User | None)
     old = audit.values_of(contract) if contract.pk else None
     if extra is not None:
         contract.extra = dict(extra)
-    contracts.clean(contract)
-    contracts.save(contract)
+    rows.clean(contract)
+    rows.save(contract)
     verb = "update" if old else "create"
     audit.record(f"contract.{verb}", contract, by=by, old=old, new=audit.values_of(contract))
 

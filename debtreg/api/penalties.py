@@ -10,7 +10,7 @@ from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from debtreg.actions import contracts
+from debtreg.actions import penalties
 from debtreg.api import examples
 from debtreg.api.base import NounViewSet, StrictSerializer
 from debtreg.api.fields import Number, PlainField, Text
@@ -130,7 +130,7 @@ class PenaltyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewS
         sent = PeriodSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         values: dict[str, Any] = {"requests": None, "source": "", **sent.validated_data}
-        entry = contracts.record_period(
+        entry = penalties.record_period(
             guarantee_id=values.pop("guarantee"), **values, by=self.user
         )
         row = self.get_queryset().get(pk=entry.pk)
@@ -139,5 +139,5 @@ class PenaltyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, NounViewS
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Take a line out of the ledger."""
-        contracts.remove_period(entry_id=self.get_object().pk, by=self.user)
+        penalties.remove_period(entry_id=self.get_object().pk, by=self.user)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from debtreg import keyset
 from debtreg import terms as bridge
-from debtreg.actions import contracts, registry, rights
+from debtreg.actions import contracts, penalties, registry, rights
 from debtreg.errors import DebtregError, NotAllowed
 from debtreg.formats import documents
 from debtreg.models import (
@@ -94,7 +94,7 @@ def _detail(
     graph = bridge.Graph.read()
     in_force = Terms.objects.in_force(timezone.localdate()).select_related("guarantee")
     judged = bridge.feasibilities(in_force, graph)
-    penalties = _grouped(
+    ledger = _grouped(
         PenaltyEntry.objects.filter(guarantee__in=keys).select_related("terms", "recorded_by")
     )
     debts = _grouped(_threats(keys))
@@ -106,7 +106,7 @@ def _detail(
         each.shown = next(iter(waiting_of(each)), None) or each.current or each.latest  # type: ignore[attr-defined]
         each.path = _path(each, graph)  # type: ignore[attr-defined]
         each.feasibility = judged.get(each.pk)  # type: ignore[attr-defined]
-        each.ledger = penalties.get(each.pk, [])  # type: ignore[attr-defined]
+        each.ledger = ledger.get(each.pk, [])  # type: ignore[attr-defined]
         each.debts = list({row.item_id: row for row in debts.get(each.pk, [])}.values())  # type: ignore[attr-defined]
         each.gaps = gaps.get(each.pk, [])  # type: ignore[attr-defined]
         start, end = bridge.last_period(each.current, today)
@@ -363,7 +363,7 @@ def record(request: PageRequest, pk: int) -> HttpResponse:
     form = PeriodForm(request.POST, auto_id=f"id_{pk}_%s")
     if form.is_valid():
         try:
-            contracts.record_period(guarantee_id=pk, **form.values, by=request.user)
+            penalties.record_period(guarantee_id=pk, **form.values, by=request.user)
         except NotAllowed:
             raise
         except DebtregError as error:
@@ -377,7 +377,7 @@ def record(request: PageRequest, pk: int) -> HttpResponse:
 @command
 def remove_period(request: PageRequest, pk: int) -> str | None:
     entry = PenaltyEntry.objects.select_related("guarantee").filter(pk=pk).first()
-    contracts.remove_period(entry_id=pk, by=request.user)
+    penalties.remove_period(entry_id=pk, by=request.user)
     messages.success(request, _("The period is taken out of the ledger."))
     return _place(entry.guarantee) if entry else None
 

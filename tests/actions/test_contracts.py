@@ -9,13 +9,13 @@ import pytest
 import time_machine
 
 from debtreg import frames, terms
-from debtreg.actions import contracts
+from debtreg.actions import contracts, penalties
 from debtreg.actions.contracts import (
     AlreadyConfirmed,
     NothingToConfirm,
-    PeriodsOverlap,
     TermsChanged,
 )
+from debtreg.actions.penalties import PeriodsOverlap
 from debtreg.errors import Conflict, DebtregError, NotAllowed, NotFound
 from debtreg.models import (
     AuditEntry,
@@ -59,7 +59,7 @@ def promise(db):
 
 
 def record(promise, by, measured="0.3301s", days=JUNE, requests=2_000_000, **more):
-    return contracts.record_period(
+    return penalties.record_period(
         guarantee_id=promise.pk,
         starts_on=days[0],
         ends_on=days[1],
@@ -292,8 +292,8 @@ def test_no_day_counts_twice(promise, sre):
     with pytest.raises(PeriodsOverlap, match="2026-06-01 to 2026-06-30 is recorded"):
         record(promise, sre, days=(date(2026, 6, 15), date(2026, 7, 14)))
     record(promise, sre, days=(date(2026, 5, 2), date(2026, 5, 31)))
-    contracts.remove_period(entry_id=PenaltyEntry.objects.last().pk, by=sre)
-    contracts.remove_period(entry_id=10**9, by=sre)
+    penalties.remove_period(entry_id=PenaltyEntry.objects.last().pk, by=sre)
+    penalties.remove_period(entry_id=10**9, by=sre)
     assert PenaltyEntry.objects.count() == 1
 
 

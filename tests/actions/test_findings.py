@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from debtreg import gaps
-from debtreg.actions import catalog, contracts, findings, registry
+from debtreg.actions import catalog, contracts, findings, penalties, registry
 from debtreg.models import DebtImpact, DebtItem, DebtStatus, Dependency, Finding, Role
 from tests.factories import (
     DebtItemFactory,
@@ -236,11 +236,11 @@ def test_soft_dependencies_and_unconfirmed_promises_do_not_count(db):
 def test_a_penalty_that_is_not_known_is_a_gap_until_it_is(db):
     row = GuaranteeFactory(window_text="calendar month", provider=ServiceFactory(), scope_text="x")
     period = {"guarantee_id": row.pk, "starts_on": date(2026, 6, 1), "ends_on": date(2026, 6, 30)}
-    contracts.record_period(**period, measured=None, requests=None, by=None)
+    penalties.record_period(**period, measured=None, requests=None, by=None)
     gap = Finding.objects.open().get()
     assert gap.kind == "unknown_deduction"
     assert "Nothing was measured" in gap.text
-    contracts.record_period(**period, measured="0.2s", requests=5000, by=None)
+    penalties.record_period(**period, measured="0.2s", requests=5000, by=None)
     assert not Finding.objects.open().exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from debtreg import readings, terms
-from debtreg.actions import contracts, periods
+from debtreg.actions import contracts, penalties, periods
 from debtreg.celery import app
 from debtreg.models import AuditEntry, Finding, Guarantee, PenaltyEntry, Role
 from debtreg.prometheus import QueryRefused, Series, SiteDown
@@ -254,7 +254,7 @@ def test_late_readings_update_what_was_recorded_and_never_what_a_person_has():
         read(watched(promise), hours=20 * 24)
     periods.record()
     assert not entry_of(ours).known
-    contracts.record_period(
+    penalties.record_period(
         guarantee_id=theirs.pk,
         starts_on=date(2026, 2, 1),
         ends_on=date(2026, 2, 28),
@@ -275,10 +275,10 @@ def test_the_clock_cannot_replace_what_a_person_records_at_the_same_moment():
     promise = available()
     slo = watched(promise)
     days = {"starts_on": date(2026, 2, 1), "ends_on": date(2026, 2, 28)}
-    by_hand = contracts.record_period(
+    by_hand = penalties.record_period(
         guarantee_id=promise.pk, **days, measured="99%", requests=500, by=None
     )
-    found = contracts.record_period(
+    found = penalties.record_period(
         guarantee_id=promise.pk, **days, measured="1%", requests=9, slo=slo, by=None
     )
     assert found == by_hand
@@ -288,7 +288,7 @@ def test_the_clock_cannot_replace_what_a_person_records_at_the_same_moment():
 def test_days_that_a_person_has_recorded_otherwise_do_not_count_twice():
     promise = available(window_text="")
     read(watched(promise))
-    contracts.record_period(
+    penalties.record_period(
         guarantee_id=promise.pk,
         starts_on=date(2026, 2, 10),
         ends_on=date(2026, 2, 20),
@@ -365,7 +365,7 @@ def test_a_first_period_that_was_not_read_from_its_start_on_says_since_when_it_w
 
 def test_what_could_not_be_priced_is_priced_at_the_next_run_once_it_can_be():
     promise = available()
-    entry = contracts.record_period(
+    entry = penalties.record_period(
         guarantee_id=promise.pk,
         starts_on=date(2026, 1, 1),
         ends_on=date(2026, 1, 31),
@@ -384,7 +384,7 @@ def test_what_could_not_be_priced_is_priced_at_the_next_run_once_it_can_be():
 
 def test_what_goes_with_no_terms_any_more_is_unknown_and_hinders_nobody():
     promise = available()
-    contracts.record_period(
+    penalties.record_period(
         guarantee_id=promise.pk,
         starts_on=date(2026, 1, 1),
         ends_on=date(2026, 1, 31),
@@ -436,7 +436,7 @@ def test_quarters_and_rolling_days_are_periods_too():
 
 def test_rolling_periods_go_on_after_the_one_that_a_person_recorded():
     promise = available(window_text="7d")
-    contracts.record_period(
+    penalties.record_period(
         guarantee_id=promise.pk,
         starts_on=date(2026, 2, 3),
         ends_on=date(2026, 2, 9),

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from debtreg.actions import contracts
+from debtreg.actions import penalties
 from debtreg.models import (
     Connection,
     FailureScenario,
@@ -158,7 +158,7 @@ def a_promise(company: Company) -> Guarantee:
     )
     for measured, days in (("99.5%", (date(2025, 6, 1), date(2025, 6, 30))), (None, None)):
         first, last = days or (date(2026, 6, 1), date(2026, 6, 30))
-        contracts.record_period(
+        penalties.record_period(
             guarantee_id=promise.pk,
             starts_on=first,
             ends_on=last,
