@@ -5,7 +5,6 @@ What columns can't hold is kept in the document's own shape and written back; se
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 from debtreg.formats import openslo_kept, openslo_rules, openslo_slo
@@ -87,10 +86,10 @@ def _prepare(item: Item) -> bool:
 
 def _read_service(item: Item, contents: Contents) -> None:
     """The catalog holds what a service is called; all else is kept."""
-    rest = deepcopy(item.value)
+    rest = pruned(item.value)
     metadata = mapping(rest.get("metadata"))
     title = text_of(metadata.pop("displayName", ""))
     contents.services.append(ServiceEntry(item, text_of(metadata.get("name")), title))
     head = {"apiVersion": rest["apiVersion"], "kind": "Service"}
-    if pruned(rest) != {**head, "metadata": {"name": metadata.get("name")}}:
+    if rest != {**head, "metadata": {"name": metadata.get("name")}}:
         contents.kept.append(KeptEntry("Service", item.name, rest))

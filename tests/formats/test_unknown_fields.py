@@ -156,6 +156,16 @@ def test_a_label_that_is_wrong_does_not_take_its_object_out_of_the_export(change
     assert kept(read(text)) == kept(contents)
 
 
+def test_a_service_without_a_spec_comes_back_without_a_change():
+    service = openslo("Service", "web")
+    del service["spec"]
+    contents = read(service)
+
+    again = read(export(contents))
+
+    assert kept(again) == kept(contents)
+
+
 def test_what_v1_can_not_hold_at_all_is_written_as_a_comment_and_said():
     contents = read(openslo("DataSource", "main", connectionDetails={"region": "eu"}))
 
