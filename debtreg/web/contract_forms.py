@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy
 from debtreg.models import LONGEST_CLAUSE, Contract, Guarantee, PenaltyEntry, Terms
 from debtreg.numbers import plain
 from debtreg.web.fields import Amount, DayField
-from debtreg.web.forms import AREA
+from debtreg.web.forms import AREA, RowForm
 
 
-class ContractForm(forms.ModelForm):
+class ContractForm(RowForm):
     starts_on = DayField(label=gettext_lazy("First day"), required=False)
     ends_on = DayField(label=gettext_lazy("Last day"), required=False)
 
@@ -22,11 +22,6 @@ class ContractForm(forms.ModelForm):
         model = Contract
         fields = ["reference", "name", "starts_on", "ends_on"]
         labels = {"reference": gettext_lazy("Reference"), "name": gettext_lazy("Name")}
-
-    def _post_clean(self) -> None:
-        """The action checks the row; here only the fields are filled in."""
-        for name, value in self.cleaned_data.items():
-            setattr(self.instance, name, value if value is not None or "_on" in name else "")
 
 
 def text(label: Any, longest: int, help_text: Any = "", **options: Any) -> forms.CharField:

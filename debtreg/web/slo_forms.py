@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.forms.models import construct_instance
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,7 +24,7 @@ from debtreg.models import (
 )
 from debtreg.numbers import plain
 from debtreg.web.fields import Amount, typed
-from debtreg.web.forms import AREA, FileForm
+from debtreg.web.forms import AREA, FileForm, RowForm
 
 QUERY = forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"})
 MOMENT = "%Y-%m-%dT%H:%M"
@@ -48,21 +47,13 @@ class Percent(Amount):
         return value if isinstance(value, str) or value is None else plain(value * 100)
 
 
-class _Row(forms.ModelForm):
-    """A form whose row is judged by the action: it knows more, and says it by field."""
-
-    def _post_clean(self) -> None:
-        fields = self._meta.fields
-        self.instance = construct_instance(self, self.instance, fields)
-
-
 class GuaranteeField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
         scope = f" ({obj.scope_text})" if obj.scope_text else ""
         return f"{obj.contract.reference}: {obj.metric}{scope}"
 
 
-class SloForm(_Row):
+class SloForm(RowForm):
     """Fields that do not go with the kind, the window or the method are folded away, and empty."""
 
     class Meta:
@@ -209,7 +200,7 @@ class SloForm(_Row):
         return values
 
 
-class MaintenanceForm(_Row):
+class MaintenanceForm(RowForm):
     class Meta:
         model = Maintenance
         fields = ["service", "starts_at", "ends_at", "reason"]
