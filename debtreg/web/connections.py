@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
-from django.forms.models import construct_instance
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -23,13 +22,14 @@ from debtreg.models import STEPS, AuthKind, Connection, Fetch
 from debtreg.tasks import enqueue
 from debtreg.web.errors import command
 from debtreg.web.fields import show_problems
+from debtreg.web.forms import RowForm
 from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 50
 MOST_SLOS = 200
 
 
-class ConnectionForm(forms.ModelForm):
+class ConnectionForm(RowForm):
     """The secret goes in and never comes out: empty keeps the one that is there."""
 
     class Meta:
@@ -92,10 +92,6 @@ class ConnectionForm(forms.ModelForm):
             if self.instance.sealed_secret
             else _("It is stored encrypted, and never shown again.")
         )
-
-    def _post_clean(self) -> None:
-        """The action checks the row: it knows more, and says it by field."""
-        self.instance = construct_instance(self, self.instance, self._meta.fields)
 
     @property
     def sent(self) -> dict[str, Any]:
