@@ -16,6 +16,7 @@ from debtreg.models import (
     DebtItem,
     DebtStatus,
     FailureScenario,
+    Grade,
     MemberRole,
     ScenarioMember,
     points,
@@ -25,6 +26,8 @@ _SCENARIOS = FailureScenario._meta.db_table
 _MEMBERS = ScenarioMember._meta.db_table
 _ITEMS = DebtItem._meta.db_table
 _LOSS = points("loss")
+# Grades from this place on are guesses.
+GUESSED_FROM = Grade.values.index(Grade.ESTIMATED)
 
 
 @dataclass(frozen=True)
@@ -32,19 +35,23 @@ class Coupled:
     """Some scenarios with all their members, and what follows from them for open debts.
 
     shares : one row per open member, as scoring.attribute gives them
+    grades : of each scenario by its key, a place in Grade
     """
 
     scenarios: scoring.Scenarios
     shares: pd.DataFrame
+    grades: pd.Series[int]
 
     @cached_property
     def by_item(self) -> pd.DataFrame:
         """What each open member owes to all its scenarios together, currency / year.
 
-        By item id: low, mean and high of its shares (NaN where none is known), and gate_loss, of
-        the most expensive scenario that it is a gate of (NaN for none).
+        By item id: low, mean and high of its shares (NaN where none is known), guessed, the part
+        of mean that rests on a guess, and gate_loss, of the most expensive scenario that it is a
+        gate of (NaN for none).
         """
         loss = [self.shares[f"loss_share_{point}"] for point in scoring.POINTS]
+        grade = self.shares["scenario_id"].map(self.grades)
         table = pd.DataFrame(
             {
                 "item_id": self.shares["item_id"],
@@ -53,6 +60,7 @@ class Coupled:
                 "high": loss[2],
             }
         )
+        table["guessed"] = table["mean"].where(grade >= GUESSED_FROM, 0.0)
         sums = table.groupby("item_id").sum(min_count=1)
         return sums.join(scoring.gate_losses(self.scenarios))
 
@@ -71,10 +79,17 @@ def read(*, items: Sequence[int] | None = None, scenarios: Sequence[int] | None 
         where = f"s.id IN (SELECT scenario_id FROM {_MEMBERS} WHERE {condition})"
     money = [f"CAST(s.{name} AS double precision)" for name in _LOSS]
     rows = bulk.read(
-        f"SELECT s.id, s.trigger_rate, {', '.join(money)} FROM {_SCENARIOS} s WHERE {where}",
-        {"scenario_id": "int", "trigger_rate": "float", **dict.fromkeys(_LOSS, "float")},
+        f"SELECT s.id, s.grade, s.trigger_rate, {', '.join(money)} FROM {_SCENARIOS} s"
+        f" WHERE {where}",
+        {
+            "scenario_id": "int",
+            "grade": Grade.values,
+            "trigger_rate": "float",
+            **dict.fromkeys(_LOSS, "float"),
+        },
         params,
     )
+    grades = rows.set_index("scenario_id")["grade"]
     members = bulk.read(
         "SELECT m.scenario_id, m.item_id, m.role, g.number, m.probability, m.effectiveness,"
         f" d.status = '{DebtStatus.DONE}'"
@@ -95,8 +110,8 @@ def read(*, items: Sequence[int] | None = None, scenarios: Sequence[int] | None 
         },
         params,
     ).astype({"role": "int8"})
-    made = scoring.Scenarios.of(rows, members)
-    return Coupled(made, scoring.attribute(made))
+    made = scoring.Scenarios.of(rows.drop(columns="grade"), members)
+    return Coupled(made, scoring.attribute(made), grades)
 
 
 def beside(items: Sequence[int]) -> list[int]:

@@ -24,9 +24,7 @@ from debtreg.models import (
 )
 from debtreg.numbers import money, plain, rounded, rounded_ratio
 
-_GUESSED = (Grade.ESTIMATED, Grade.DEFAULT)
-# A sum of which so much is known to two digits is not known to three.
-_ROUGH_PART = 0.1
+GUESSED = (Grade.ESTIMATED, Grade.DEFAULT)
 
 # What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
 UNITS: dict[str, dict[str, str]] = {
@@ -74,10 +72,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     )
     scenarios = _scenarios(int(item["item_id"]), catalog)
     _name_inputs(rests_on, parts, scenarios)
-    costs = [(abs(float(part["cost_per_year"] or 0)), part["rough"]) for part in parts + scenarios]
-    rough = sum(cost for cost, is_rough in costs if is_rough) > _ROUGH_PART * sum(
-        cost for cost, _ in costs
-    )
+    rough = bool(frames.rough(items, detail, catalog)[0])
     return {
         "state": scoring.STATES[int(score["state"])],
         **{name: _cents(score[name]) for name in _SCORE_MONEY},
@@ -242,7 +237,7 @@ def _impact(row: dict[Any, Any], prices: dict[tuple[str, str], Price]) -> dict[s
     if price is not None:
         worst = _worse(grade, price.grade)
         factors["unit_price"] |= {"grade": price.grade, "said": price.source}
-    rough = _is_rough(worst, [(factor["low"], factor["high"]) for factor in factors.values()])
+    rough = worst in GUESSED  # two digits and no more, as frames.rough has it of all together
     missing = [name for name, factor in factors.items() if factor["mean"] is None]
     priced = _number(row["cost"]) is not None
     product = " × ".join(f"{_shown(row[name])} {units[name]}" for name in factors)
@@ -289,12 +284,6 @@ def _name_readings(parts: list[dict[str, Any]], detail: pd.DataFrame) -> None:
         }
 
 
-def _is_rough(grade: str, ranges: list[tuple[Any, Any]]) -> bool:
-    """Whether it deserves two digits and no more: a default, or a guess that names a range."""
-    wide = any(low != high for low, high in ranges)
-    return grade == Grade.DEFAULT or (grade in _GUESSED and wide)
-
-
 def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
     """The item's shares of what failure scenarios lose a year."""
     coupled = catalog.coupled
@@ -328,7 +317,7 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
         }
         for row in mine.to_dict("records")
         for scenario in [named[row["scenario_id"]]]
-        for rough in [_is_rough(scenario.grade, [(scenario.loss_low, scenario.loss_high)])]
+        for rough in [scenario.grade in GUESSED]
         for share in [
             float(scoring.pert_mean(*(row[f"loss_share_{point}"] for point in scoring.POINTS)))
         ]

@@ -74,6 +74,7 @@ class Catalog:
     guarantee_weights: np.ndarray[Any, Any]
     guarantees: pd.DataFrame
     prices: pd.DataFrame
+    price_grades: np.ndarray[Any, Any]  # by service and kind; the last row is of those for all
     policy: scoring.Policy
     coupled: coupling.Coupled
     measured: measured.Measured
@@ -90,19 +91,27 @@ class Catalog:
         teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
         promises = Terms.objects.in_force(timezone.localdate()).confirmed()
-        book = list(Price.objects.values_list("service_id", "kind", "low", "likely", "high"))
+        book = list(
+            Price.objects.values_list("service_id", "kind", "low", "likely", "high", "grade")
+        )
         rates: dict[int | None, list[Any]] = {
-            service: three for service, kind, *three in book if kind == DAY_RATE
+            service: three for service, kind, *three, _ in book if kind == DAY_RATE
         }
         usual = rates.get(None, [np.nan] * 3)
         service_day_rates = [rates.get(int(pk), usual) for pk in (*services[:, 0], NO_KEY)]
         prices = [
             (NO_KEY if service is None else service, scoring.KINDS.index(kind), low, likely, high)
-            for service, kind, low, likely, high in book
+            for service, kind, low, likely, high, _ in book
             if kind != DAY_RATE
         ]
+        service_ids = services[:, 0].astype("int64")
+        price_grades = np.zeros((len(service_ids) + 1, len(scoring.KINDS)), dtype="int8")
+        for service, kind, *_, grade in book:
+            if kind != DAY_RATE:
+                place = -1 if service is None else np.searchsorted(service_ids, service)
+                price_grades[place, scoring.KINDS.index(kind)] = Grade.values.index(grade)
         return cls(
-            service_ids=services[:, 0].astype("int64"),
+            service_ids=service_ids,
             requests=services[:, 1],
             team_ids=teams[:, 0].astype("int64"),
             team_day_rates=np.repeat(np.append(teams[:, 1], np.nan)[:, None], 3, axis=1),
@@ -116,6 +125,7 @@ class Catalog:
                 )
             ),
             prices=_price_frame(prices),
+            price_grades=price_grades,
             policy=versions.in_force(),
             coupled=coupling.read(items=items),
             measured=measured.read(slos),
@@ -451,6 +461,7 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "gate_loss": coupled["gate_loss"].to_numpy(),
             "burning": _burning(items, detail, catalog),
             "promotes": found["promotes"],
+            "is_rough": rough(items, detail, catalog),
             "unpriced_impacts": np.minimum(found["unpriced_impacts"], 32_767),
             "policy_version": catalog.policy.version,
             "revision": items["revision"],
@@ -461,6 +472,8 @@ def score(items: pd.DataFrame, impacts: pd.DataFrame, catalog: Catalog) -> pd.Da
             "vetoed": items["vetoed"].astype(bool),
         }
     )
+    # Of members of scenarios both are set once the backlog is known (actions.deciding).
+    frame["deciding_roi"] = frame["roi"]
     frame["sort_roi"] = np.where(priced, frame["roi"], sort)
     frame["price_fingerprint"] = _prices_of(items, detail)
     frame["input_fingerprint"] = _inputs_of(frame, items, coupled, catalog)
@@ -566,6 +579,40 @@ def _burning(items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog) -> np.
     return burning
 
 
+# A sum of which so much is known to two digits is not known to three.
+ROUGH_PART = 0.1
+
+
+def worst_grades(
+    items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog
+) -> np.ndarray[Any, Any]:
+    """How well each impact is known: no better than its own numbers or its price, places in Grade.
+
+    items, detail : as score_frames gives the impacts of these items
+    """
+    service = items["service_id"].to_numpy()[detail["item_row"].to_numpy()]
+    source = detail["unit_price_source"].to_numpy()
+    at = np.where(source == _OF_SERVICE, np.searchsorted(catalog.service_ids, service), -1)
+    price = catalog.price_grades[at, detail["kind"].to_numpy()]
+    price = np.where((source == _OF_SERVICE) | (source == _OF_ALL), price, 0)
+    return np.maximum(detail["grade"].to_numpy(), price)
+
+
+_OF_SERVICE, _OF_ALL = (scoring.SOURCES.index(name) for name in ("service", "installation"))
+
+
+def rough(items: pd.DataFrame, detail: pd.DataFrame, catalog: Catalog) -> np.ndarray[Any, Any]:
+    """Which items deserve two digits and no more: more than a tenth of their cost is a guess."""
+    row = detail["item_row"].to_numpy()
+    cost = np.abs(np.nan_to_num(detail["cost"].to_numpy()))
+    is_guess = worst_grades(items, detail, catalog) >= coupling.GUESSED_FROM
+    coupled = catalog.coupled.of_items(items["item_id"].to_numpy()).fillna(0.0)
+    whole = np.bincount(row, cost, len(items)) + coupled["mean"].to_numpy()
+    guessed = np.bincount(row, cost * is_guess, len(items)) + coupled["guessed"].to_numpy()
+    found: np.ndarray[Any, Any] = guessed > ROUGH_PART * whole
+    return found
+
+
 def too_large(items: pd.DataFrame, scores: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Which items cost so much, or return so many times their repair, that a unit must be wrong."""
     limited = scores[["annual_cost", "repair_cost", "roi", "money_roi"]]
@@ -635,6 +682,7 @@ _FINGERPRINTED = (
     *_RATIOS,
     "budget_share",
     "promotes",
+    "is_rough",
     "unpriced_impacts",
     "policy_version",
     "input_fingerprint",
@@ -695,11 +743,13 @@ SCORE_KINDS = {
     **dict.fromkeys(_MONEY, "money"),
     "scenario_cost": "money",
     **dict.fromkeys(_RATIOS, "float"),
+    "deciding_roi": "float",
     **dict.fromkeys(_UNCERTAIN, "float"),
     "budget_share": "float",
     "priority": "word",
     "priority_reason": "word",
     "promotes": "bool",
+    "is_rough": "bool",
     "unpriced_impacts": "smallint",
     "policy_version": "integer",
     "revision": "integer",

@@ -55,6 +55,61 @@ def rounded_ratio(value: Any, digits: int = 2) -> Decimal:
     return found
 
 
+def seen_ratio(value: Any, rough: Any = False) -> Decimal:
+    """A ratio with the digits that people see: two of what is guessed, else two places or fewer.
+
+    What only just beats a round threshold must not look equal to it: 3.0002 keeps its digits.
+
+    >>> [str(seen_ratio(each)) for each in (4.05, 60.34, 164.54, 3.0002)]
+    ['4.05', '60.3', '165', '3.0002']
+    >>> str(seen_ratio(164.54, rough=True))
+    '160'
+    """
+    if rough:
+        return rounded_ratio(value)
+    number = Decimal(repr(float(value)) if isinstance(value, float) else str(value))
+    size = abs(number)
+    places = 2 if size < 10 else 1 if size < 100 else 0
+    found = number.quantize(Decimal(1).scaleb(-places), "ROUND_HALF_UP")
+    while places < 6 and size < 100 and found != number and found == found.to_integral_value():
+        places += 1
+        found = number.quantize(Decimal(1).scaleb(-places), "ROUND_HALF_UP")
+    return found
+
+
+def told_apart(value: Any, other: Any, digits: int = 2) -> Decimal:
+    """As `rounded`, with as many digits more as it takes to see that it is not the other number.
+
+    >>> str(told_apart(10.4, 10)), str(told_apart(1612, 1600)), str(told_apart(71428, 10))
+    ('10.4', '1610', '71000')
+    """
+    found, beside = rounded(value, digits), rounded(other, 12)
+    while digits < 12 and rounded(found, 12) == beside:
+        digits += 1
+        found = rounded(value, digits)
+    return found
+
+
+def rate(value: Any) -> str | None:
+    """A ratio for machines: six digits, and more where it would look equal to a whole number.
+
+    >>> rate(5.833333333333334), rate(3.0000001), rate(-6e-16), rate(None)
+    ('5.83333', '3.0000001', '0', None)
+    """
+    text = plain(value)
+    if text is None:
+        return None
+    number = Decimal(text)
+    if abs(number) < Decimal("1e-12"):  # below lies noise
+        return "0"
+    exact, digits = rounded(number, 12), 6
+    found = rounded(number, digits)
+    while digits < 12 and found != exact and found == found.to_integral_value() and found < 1000:
+        digits += 1
+        found = rounded(number, digits)
+    return plain(found)
+
+
 def money(value: Any) -> str | None:
     """An amount with two decimal places.
 

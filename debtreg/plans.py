@@ -103,6 +103,7 @@ def propose(frame: pd.DataFrame, catalog: frames.Catalog) -> Plan:
     ).astype("int64")
     items = _candidates(frame, entries)
     decided = scoring.promote(items, policy, needs, scenarios, _doubts(frame, catalog))
+    decided["rough"] = frame["is_rough"]
     wanted = _wanted(frame, items, decided, entries, policy)
     placed, notes = _placed(wanted, iterations, needs, scenarios)
     known = placed["pk"] != NONE

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import scoring
+from debtreg.numbers import rounded, seen_ratio, told_apart
 
 NONE = -1
 MOST_NAMED = 5  # debts in a sentence
@@ -72,11 +73,12 @@ def of_promotion(
     bundled = decided[decided["bundle"] != NONE]
     groups = bundled.groupby("bundle")["item_id"].agg(list).to_dict()
     found = []
-    for item, code, roi, bundle in zip(
+    for item, code, roi, bundle, rough in zip(
         decided["item_id"],
         decided["reason"],
         decided["marginal_roi"],
         decided["bundle"],
+        _rough(decided),
         strict=True,
     ):
         others = [f"DEBT-{other}" for other in groups.get(bundle, ()) if other != item]
@@ -86,7 +88,7 @@ def of_promotion(
         found.append(
             _WHY[reason].format(
                 # "Above" shows as many places as it takes to see that it is.
-                roi=_seen_beside(roi, policy.threshold),
+                roi=_seen_beside(roi, policy.threshold, rough),
                 threshold=threshold,
                 floor=floor,
                 others=_listed(others) or "the others of its group",
@@ -103,12 +105,24 @@ def _listed(keys: list[str]) -> str:
     return " and ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
 
 
-def _seen_beside(value: float, threshold: float) -> str:
-    for places in (2, 4, 8):
-        text = f"{value:.{places}f}"
-        if float(text) != threshold:
-            return text
-    return f"{value:.12g}"
+def _seen_beside(value: float, threshold: float, rough: bool) -> str:
+    """With the digits that cards show, and as many more as it takes to see on which side it is."""
+    if np.isnan(value):
+        return "?"
+    seen = seen_ratio(value, rough)
+    if seen == rounded(threshold, 12):
+        seen = told_apart(value, threshold)
+    return f"{'≈ ' if rough else ''}{seen:,f}"
+
+
+def _rough(decided: pd.DataFrame) -> pd.Series[bool]:
+    """Which deserve two digits and no more, where the frame says so."""
+    return decided.get("rough", pd.Series(False, decided.index)).eq(True)
+
+
+def _against(code: float, policy: scoring.Policy) -> float:
+    fell = not np.isnan(code) and scoring.REASONS[int(code)] == "fell"
+    return policy.demote_below if fell else policy.threshold
 
 
 def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
@@ -117,13 +131,17 @@ def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
         "It is resolved."
         if np.isnan(code)
         else _WHY_NOT.get(scoring.REASONS[int(code)], _WHY_NOT["no_team"]).format(
-            roi=f"{roi:.2f}",
+            roi=_seen_beside(roi, _against(code, policy), rough),
             floor=f"{policy.demote_below:g}",
             threshold=f"{policy.threshold:g}",
             blocked_by=int(blocked_by),
         )
-        for code, roi, blocked_by in zip(
-            decided["reason"], decided["marginal_roi"], decided["blocked_by"], strict=True
+        for code, roi, blocked_by, rough in zip(
+            decided["reason"],
+            decided["marginal_roi"],
+            decided["blocked_by"],
+            _rough(decided),
+            strict=True,
         )
     ]
 

@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from debtreg import frames, plans, versions
-from debtreg.actions import audit, promotion, rights
+from debtreg.actions import audit, deciding, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
     ACTIVE_STATES,
@@ -79,6 +79,7 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
         reason=f"Promoted by {_name(by)}.",
     )
     _place(entry, iteration)
+    deciding.refresh([pk])
     audit.record(
         "backlog.promote", item, by=by, new={"iteration": iteration.name if iteration else None}
     )
@@ -123,6 +124,7 @@ def start(*, entry_id: int, by: User | None) -> BacklogEntry:
         entry.state = EntryState.STARTED
         entry.save(update_fields=["state"])
         _set_status(entry.item, DebtStatus.DOING)
+        deciding.refresh([entry.item_id])
         audit.record("backlog.start", entry.item, by=by)
     return entry
 
@@ -140,6 +142,7 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
     if entry.state == EntryState.STARTED:
         _set_status(entry.item, DebtStatus.OPEN)
     _close(entry, EntryState.WITHDRAWN, reason.strip() or "Taken back by hand.")
+    deciding.refresh([entry.item_id])
     audit.record("backlog.withdraw", entry.item, by=by, new={"reason": reason})
     return entry
 
@@ -167,6 +170,7 @@ def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, A
         proposed = plans.of_team(proposed, team.pk)
     changes = _described(proposed, None)
     promotion.apply(proposed, frame, run_id=None, team_id=team.pk if team else None)
+    deciding.refresh()
     audit.record(
         "backlog.apply_plan",
         team.slug if team else "all teams",
@@ -221,8 +225,14 @@ def _known(value: Any) -> float | None:
 # --- With the item --------------------------------------------------------------------------------
 
 
-def follow(item: DebtItem) -> None:
-    """Let the backlog follow what was decided about an item, in the caller's transaction."""
+def follow(*items: DebtItem) -> None:
+    """Let the backlog follow what was decided about items, in the caller's transaction."""
+    for item in items:
+        _follow(item)
+    deciding.refresh([item.pk for item in items])
+
+
+def _follow(item: DebtItem) -> None:
     entry = BacklogEntry.objects.select_for_update().active().filter(item=item).first()
     if entry is None:
         if item.team is not None and item.pinned and not _why_not(item):

@@ -107,8 +107,7 @@ def _move_items(service: Service, old_team_id: int) -> None:
     moved.update(team_id=service.team_id, revision=F("revision") + 1, updated_at=timezone.now())
     scores.score_items(pks, cause=Cause.CATALOG)
     entered = plans.entries_of(pks)["item_id"].tolist()
-    for item in DebtItem.objects.in_bulk(entered).values():
-        backlog.follow(item)
+    backlog.follow(*DebtItem.objects.in_bulk(entered).values())
 
 
 @transaction.atomic

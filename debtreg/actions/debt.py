@@ -512,8 +512,7 @@ def followed(pks: Sequence[int], becomes: pd.DataFrame) -> Iterator[list[int]]:
         _follow_statuses(becomes, statuses)
     yield beside
     changed = [pk for pk, now in _decisions(decided).items() if decided[pk] != now]
-    for item in DebtItem.objects.in_bulk(changed).values():
-        backlog.follow(item)
+    backlog.follow(*DebtItem.objects.in_bulk(changed).values())
 
 
 def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:

@@ -167,9 +167,7 @@ def _write(
         is_noted=True,
     )
     # Storing looks after what is in the backlog; what is pinned comes into it now.
-    for item in changed:
-        if item.pinned:
-            backlog.follow(item)
+    backlog.follow(*(item for item in changed if item.pinned))
     return Decided(changed, left, audit.record_many(action, changes, by=by))
 
 

@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, versions
-from debtreg.actions import audit, jobs, promotion, rights
+from debtreg.actions import audit, deciding, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import DebtImpact, JobState, Score, ScoringPolicy, ScoringRun, User
 from debtreg.numbers import money, plain
@@ -98,6 +98,7 @@ class _Run:
             successor = republish.prepare(frame, run_id=self.run_id, at=snapshot_at)
             # In this order: an edit locks its item first and writes its score last.
             promoted, withdrawn = promotion.apply(plan, frame, run_id=self.run_id)
+            deciding.keep_others_out()
             changed = None
             if successor:
                 frames.publish_marks(frame)
@@ -105,6 +106,8 @@ class _Run:
             if changed is None:
                 frame = _without_newer(frame)
                 changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
+            decides = frame["item_id"].map(deciding.refresh())
+            frame["sort_roi"] = decides.fillna(frame["sort_roi"])
             frames.publish_marks(frame)
             self.seconds["write"] = round(time.perf_counter() - start, 3)
             jobs.close(
@@ -211,7 +214,9 @@ def score_items(
     frame = frames.score(items, impacts, catalog)
     frames.add_priority(frame, catalog, portfolio_cost=_portfolio_cost())
     frames.add_fingerprint(frame)
+    deciding.keep_others_out(pks)
     frames.publish(frame, run_id=None, at=timezone.now(), cause=cause)
+    deciding.refresh(pks)
     return frame[~frame["item_id"].isin(list(beside))]
 
 

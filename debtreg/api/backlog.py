@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from debtreg.actions import backlog
 from debtreg.api.base import NounViewSet, StrictSerializer
-from debtreg.api.fields import Key, PlainField, Text
+from debtreg.api.fields import Key, PlainField, RatioField, Text
 from debtreg.api.pages import SlugFilter
 from debtreg.models import ACTIVE_STATES, BacklogEntry, EntryState, Iteration, Team
 
@@ -31,8 +31,8 @@ class EntrySerializer(serializers.Serializer):
     )
     state = serializers.ChoiceField(choices=EntryState.choices)
     repair_days = PlainField(help_text="Person-days it takes of an iteration, in half days.")
-    roi = PlainField(help_text="Ratio, when it was promoted.")
-    marginal_roi = PlainField(help_text="Ratio, given what else is promoted.")
+    roi = RatioField(help_text="Ratio, when it was promoted.")
+    marginal_roi = RatioField(help_text="Ratio, given what else is promoted.")
     reason = serializers.CharField(help_text="Why it was promoted, or taken back.")
     displaced = serializers.ListField(
         child=serializers.CharField(), help_text="Keys of what it took the place of."

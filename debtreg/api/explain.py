@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from debtreg.api.fields import Choice, MoneyField, PlainField
+from debtreg.api.fields import Choice, MoneyField, PlainField, RatioField
 from debtreg.models import Grade, ImpactKind, MemberRole, Priority, ScoreState
 
 
@@ -12,7 +12,7 @@ class FactorSerializer(serializers.Serializer):
     low = PlainField()
     likely = PlainField()
     high = PlainField()
-    mean = PlainField(help_text="(low + 4 likely + high) / 6: what counts.")
+    mean = RatioField(help_text="(low + 4 likely + high) / 6: what counts.")
     unit = serializers.CharField()
     grade = serializers.ChoiceField(
         choices=Grade.choices, required=False, help_text="Of the price book's price."
@@ -107,9 +107,9 @@ class InputSerializer(serializers.Serializer):
 
 
 class SensitivitySerializer(InputSerializer):
-    value = PlainField(help_text="What the formula uses.")
-    elasticity = PlainField(help_text="By how many % the ROI changes for 1 % more of it.")
-    swing = PlainField(
+    value = RatioField(help_text="What the formula uses.")
+    elasticity = RatioField(help_text="By how many % the ROI changes for 1 % more of it.")
+    swing = RatioField(
         help_text="By what part of itself the ROI moves where this input alone lies one standard"
         " deviation off its mean; 0 for a certain one."
     )
@@ -120,18 +120,18 @@ class WorthSerializer(InputSerializer):
 
 
 class TurnSerializer(InputSerializer):
-    value = PlainField(help_text="What the formula uses.")
-    turning_value = PlainField(help_text="Where what decides, marginal_roi, is the threshold.")
+    value = RatioField(help_text="What the formula uses.")
+    turning_value = RatioField(help_text="Where what decides, marginal_roi, is the threshold.")
     when = serializers.ChoiceField(
         choices=["below", "above"], help_text="On which side of it the decision is another one."
     )
 
 
 class UncertaintySerializer(serializers.Serializer):
-    roi_p5 = PlainField(help_text="Ratio; with 95 % chance the ROI is higher.")
-    roi_p50 = PlainField(help_text="Ratio; the median.")
-    roi_p95 = PlainField(help_text="Ratio; with 95 % chance the ROI is lower.")
-    confidence = PlainField(help_text="Chance that the ROI is above the threshold, 0 to 1.")
+    roi_p5 = RatioField(help_text="Ratio; with 95 % chance the ROI is higher.")
+    roi_p50 = RatioField(help_text="Ratio; the median.")
+    roi_p95 = RatioField(help_text="Ratio; with 95 % chance the ROI is lower.")
+    confidence = RatioField(help_text="Chance that the ROI is above the threshold, 0 to 1.")
 
 
 class ExplanationSerializer(serializers.Serializer):
@@ -143,11 +143,11 @@ class ExplanationSerializer(serializers.Serializer):
     benefit = MoneyField(help_text="Money per year.")
     weighted_benefit = MoneyField(help_text="Money per year.")
     repair_cost = MoneyField(help_text="Money.")
-    roi = PlainField(help_text="Ratio.")
-    money_roi = PlainField(help_text="Ratio.")
-    net_roi = PlainField(help_text="Ratio.")
-    payback_days = PlainField(help_text="Days.")
-    breaking_point_years = PlainField(help_text="Years.")
+    roi = RatioField(help_text="Ratio.")
+    money_roi = RatioField(help_text="Ratio.")
+    net_roi = RatioField(help_text="Ratio.")
+    payback_days = RatioField(help_text="Days.")
+    breaking_point_years = RatioField(help_text="Years.")
     promotes = serializers.BooleanField(
         help_text="What promotion goes by, marginal_roi, is above the threshold."
     )
@@ -159,19 +159,19 @@ class ExplanationSerializer(serializers.Serializer):
     )
     impacts = ImpactPartSerializer(many=True)
     scenarios = SharePartSerializer(many=True)
-    marginal_roi = PlainField(
+    marginal_roi = RatioField(
         help_text="Ratio: what its repair returns once all that is promoted is done; the ROI for"
         " an item in no failure scenario. Promotion goes by it."
     )
     priority = Choice(Priority.choices)
     priority_reason = serializers.CharField(help_text="Why it has this priority.")
-    budget_share = PlainField(help_text="Of the error budget a year; 0.25 means 25 %.")
+    budget_share = RatioField(help_text="Of the error budget a year; 0.25 means 25 %.")
     rough = serializers.BooleanField(
         help_text="More than a tenth of its cost deserves two digits and no more."
     )
     uncertainty = UncertaintySerializer(help_text="Of the ROI.")
     decision = UncertaintySerializer(help_text="Of the marginal ROI, by which it is promoted.")
-    guessed_share = PlainField(
+    guessed_share = RatioField(
         help_text="0 to 1: how much of the benefit is estimated or a default, by the worst grade"
         " of what went into each impact and share."
     )

@@ -16,7 +16,7 @@ from rest_framework import serializers
 from debtreg.blank import is_blank
 from debtreg.models import POINTS, pk_of, points
 from debtreg.models.debt import KEY_PREFIX
-from debtreg.numbers import money, plain, rounded
+from debtreg.numbers import money, plain, rate
 
 
 class NotANumber(ValueError):
@@ -34,10 +34,10 @@ class PlainField(serializers.Field):
 
 
 class RatioField(PlainField):
-    """A ratio that only comes back, to twelve digits: what lies below is noise."""
+    """A ratio that only comes back, to six digits: what lies below is noise."""
 
     def to_representation(self, value: Any) -> str | None:
-        return plain(rounded(value, 12))
+        return rate(value)
 
 
 class MoneyField(PlainField):

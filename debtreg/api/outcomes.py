@@ -44,12 +44,12 @@ class PredictedSerializer(serializers.Serializer):
     weighted_benefit = MoneyField(help_text="As benefit, with the policy's weights.")
     repair_cost = MoneyField(help_text="Money for the repair.")
     repair_days = PlainField(help_text="Person-days.")
-    roi = PlainField(help_text="Ratio: weighted benefit of 12 months / repair cost.")
-    money_roi = PlainField(
+    roi = RatioField(help_text="Ratio: weighted benefit of 12 months / repair cost.")
+    money_roi = RatioField(
         help_text="Ratio, without weights: what realised.roi is to be held against."
     )
-    roi_p5 = PlainField(help_text="Ratio; with 95 % chance the ROI is higher.")
-    roi_p95 = PlainField(help_text="Ratio; with 95 % chance the ROI is lower.")
+    roi_p5 = RatioField(help_text="Ratio; with 95 % chance the ROI is higher.")
+    roi_p95 = RatioField(help_text="Ratio; with 95 % chance the ROI is lower.")
     policy_version = serializers.IntegerField(allow_null=True)
 
 
@@ -87,7 +87,7 @@ class OutcomeSerializer(serializers.Serializer):
         allow_null=True, help_text="When its promotion began; null: it was not promoted."
     )
     resolved_at = serializers.DateTimeField()
-    days_to_resolve = PlainField(help_text="Days from promoted_at to resolved_at.")
+    days_to_resolve = RatioField(help_text="Days from promoted_at to resolved_at.")
     due_on = serializers.DateField(help_text="When its benefit is to be measured.")
     reopened_at = serializers.DateTimeField(
         allow_null=True, help_text="From then on it counts for nothing."
@@ -382,7 +382,7 @@ class ReturnSerializer(serializers.Serializer):
     cost = MoneyField(help_text="Money for the repairs, summed over the cases.")
     realised_roi = RatioField(help_text="Ratio: benefit / cost.")
     predicted_cases = serializers.IntegerField(help_text="Of these, with a prediction.")
-    predicted_roi = PlainField(help_text="Ratio, without weights, of predicted_cases.")
+    predicted_roi = RatioField(help_text="Ratio, without weights, of predicted_cases.")
     weak = serializers.BooleanField(help_text="Fewer than 5 cases: it may be chance.")
 
 
@@ -398,12 +398,12 @@ class CycleSerializer(serializers.Serializer):
 
     cases = serializers.IntegerField(help_text="resolved + open.")
     resolved = serializers.IntegerField(help_text="Resolved in the period.")
-    mean_days = PlainField(help_text="Days from promotion to resolved, of the resolved ones.")
-    median_days = PlainField(help_text="Days, of the resolved ones.")
+    mean_days = RatioField(help_text="Days from promotion to resolved, of the resolved ones.")
+    median_days = RatioField(help_text="Days, of the resolved ones.")
     open = serializers.IntegerField(help_text="Still open at the end of the period.")
-    mean_age_days = PlainField(help_text="Days since their promotion, of the open ones.")
-    oldest_days = PlainField(help_text="Days since its promotion, of the oldest open one.")
-    estimated_median_days = PlainField(
+    mean_age_days = RatioField(help_text="Days since their promotion, of the open ones.")
+    oldest_days = RatioField(help_text="Days since its promotion, of the oldest open one.")
+    estimated_median_days = RatioField(
         help_text="Days by which half are resolved with the open ones counted as open, after "
         "Kaplan and Meier, of all cases; null as long as fewer than half are."
     )

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from debtreg.actions import backlog
 from debtreg.api.base import Endpoint, StrictSerializer
-from debtreg.api.fields import PlainField, Slug
+from debtreg.api.fields import RatioField, Slug
 from debtreg.models import EntryState, Team
 
 
@@ -35,8 +35,8 @@ class PlannedSerializer(serializers.Serializer):
     iteration = serializers.IntegerField(allow_null=True, help_text="null: waits for room.")
     iteration_before = serializers.IntegerField(allow_null=True)
     state = serializers.ChoiceField(choices=EntryState.choices)
-    roi = PlainField(help_text="Ratio.")
-    marginal_roi = PlainField(help_text="Ratio, given what else is promoted.")
+    roi = RatioField(help_text="Ratio.")
+    marginal_roi = RatioField(help_text="Ratio, given what else is promoted.")
     reason = serializers.CharField()
     displaced = serializers.ListField(child=serializers.CharField())
 

@@ -29,7 +29,9 @@ class RankingFilter(django_filters.FilterSet):
     priority = django_filters.ChoiceFilter(choices=Priority.choices)
     state = django_filters.ChoiceFilter(choices=ScoreState.choices, method="in_state")
     min_roi = django_filters.NumberFilter(
-        field_name="sort_roi", lookup_expr="gte", help_text="Ratio; leaves out unscored items."
+        field_name="sort_roi",
+        lookup_expr="gte",
+        help_text="Least deciding_roi, a ratio; leaves out unscored items.",
     )
     q = django_filters.CharFilter(
         method="search",
@@ -53,13 +55,19 @@ class RankingFilter(django_filters.FilterSet):
 
 
 class RankingViewSet(ItemListViewSet):
-    """The open items, by ROI unless another order is asked for; unscored ones come last."""
+    """The open items by the ROI that decides, or in another order; unscored ones come last.
+
+    `roi` is the order by the published one, which for items in failure scenarios is that of their
+    shares.
+    """
 
     queryset = Score.objects.filter(is_open=True)
     filterset_class = RankingFilter
     orderings: ClassVar = {
-        "-roi": ["-sort_roi", "item_id"],
-        "roi": ["sort_roi", "-item_id"],
+        "-deciding_roi": ["-sort_roi", "item_id"],
+        "deciding_roi": ["sort_roi", "-item_id"],
+        "-roi": ["-sort_share", "item_id"],
+        "roi": ["sort_share", "-item_id"],
         "-annual_cost": ["-sort_cost", "item_id"],
         "annual_cost": ["sort_cost", "-item_id"],
         "key": ["item_id"],
@@ -70,8 +78,16 @@ class RankingViewSet(ItemListViewSet):
         """Each order is that of an index, there or back; what has no number comes last."""
         if ordering.endswith("annual_cost"):
             rows = rows.with_sort_cost()  # type: ignore[attr-defined]
+        if ordering in ("-roi", "roi"):
+            rows = rows.with_sort_share()  # type: ignore[attr-defined]
         order = self.orderings[ordering]
         if ordering == "roi":
+            unscored = rows.filter(roi=None)
+            return [
+                rows.filter(roi__isnull=False).order_by(*order),
+                unscored.order_by("-sort_share", "item_id"),
+            ]
+        if ordering == "deciding_roi":
             unscored = rows.filter(sort_roi__lte=NEEDS_ESTIMATE_SORT)
             return [
                 rows.filter(sort_roi__gt=NEEDS_ESTIMATE_SORT).order_by(*order),

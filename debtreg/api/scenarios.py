@@ -16,7 +16,7 @@ from debtreg.actions import scenarios
 from debtreg.api import examples
 from debtreg.api.base import NounViewSet, StrictModelSerializer, StrictSerializer
 from debtreg.api.etags import etag, has_if_match
-from debtreg.api.fields import Estimate, Key, MoneyField, Number, PlainField, Text
+from debtreg.api.fields import Estimate, Key, MoneyField, Number, RatioField, Text
 from debtreg.models import (
     AMOUNT_LIMIT,
     MOST_MEMBERS,
@@ -67,7 +67,7 @@ class MemberSerializer(StrictSerializer):
         "in progress.",
     )
     repair_cost = MoneyField(source="part.repair_cost", help_text="Money for the repair.")
-    marginal_roi = PlainField(
+    marginal_roi = RatioField(
         source="part.marginal_roi",
         help_text="Ratio: what the repair returns given all that is promoted or in progress, "
         "own impacts and other scenarios included.",

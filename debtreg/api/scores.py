@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from rest_framework import mixins, serializers
 
 from debtreg.api.base import NounViewSet
-from debtreg.api.fields import Choice, MoneyField, PlainField
+from debtreg.api.fields import Choice, MoneyField, RatioField
 from debtreg.api.pages import KeysetPagination
 from debtreg.errors import NotFound
 from debtreg.models import (
@@ -31,20 +31,29 @@ class ScoreSerializer(serializers.Serializer):
     benefit = MoneyField(help_text="Money per year that repair saves.")
     weighted_benefit = MoneyField(help_text="As benefit, with the policy's weights.")
     repair_cost = MoneyField(help_text="Money for the repair.")
-    roi = PlainField(help_text="Ratio: weighted benefit of 12 months / repair cost.")
-    money_roi = PlainField(help_text="Ratio: benefit of 12 months / repair cost.")
-    payback_days = PlainField(help_text="Days until the repair has paid for itself.")
-    breaking_point_years = PlainField(help_text="Years until the debt has cost its repair.")
-    roi_p5 = PlainField(help_text="Ratio; with 95 % chance the ROI is higher.")
-    roi_p50 = PlainField(help_text="Ratio; the median.")
-    roi_p95 = PlainField(help_text="Ratio; with 95 % chance the ROI is lower.")
-    confidence = PlainField(help_text="Chance that the ROI is above the threshold, 0 to 1.")
-    budget_share = PlainField(help_text="Share of the error budget a year; 0.25 means 25 %.")
+    roi = RatioField(
+        help_text="Ratio: weighted benefit of 12 months / repair cost; in failure scenarios by its"
+        " share of them."
+    )
+    deciding_roi = RatioField(
+        help_text="Ratio by which it is promoted or not: in failure scenarios of what is left to"
+        " gain once all that is promoted is done, of a bundle together; else roi."
+    )
+    money_roi = RatioField(help_text="Ratio: benefit of 12 months / repair cost.")
+    payback_days = RatioField(help_text="Days until the repair has paid for itself.")
+    breaking_point_years = RatioField(help_text="Years until the debt has cost its repair.")
+    roi_p5 = RatioField(help_text="Ratio; with 95 % chance the ROI is higher.")
+    roi_p50 = RatioField(help_text="Ratio; the median.")
+    roi_p95 = RatioField(help_text="Ratio; with 95 % chance the ROI is lower.")
+    confidence = RatioField(help_text="Chance that the ROI is above the threshold, 0 to 1.")
+    budget_share = RatioField(help_text="Share of the error budget a year; 0.25 means 25 %.")
     priority = Choice(
         Priority.choices, read_only=True, help_text="Impact on promises, separate from ROI."
     )
     rank = serializers.IntegerField(
-        read_only=True, allow_null=True, help_text="By ROI, 1 for the best; null without one."
+        read_only=True,
+        allow_null=True,
+        help_text="By deciding_roi, 1 for the best; null without one.",
     )
     priority_reason = Choice(
         PriorityReason.choices, read_only=True, help_text="Why it has this priority."
@@ -53,7 +62,7 @@ class ScoreSerializer(serializers.Serializer):
         help_text="Money per year, within annual_cost: its shares of failure scenarios."
     )
     promotes = serializers.BooleanField(
-        read_only=True, help_text="ROI is above the policy's threshold."
+        read_only=True, help_text="deciding_roi is above the policy's threshold."
     )
     unpriced_impacts = serializers.IntegerField(
         read_only=True, help_text="Impacts that lack a number and count for nothing."
@@ -66,7 +75,7 @@ class ScorePointSerializer(serializers.Serializer):
     """A score at one time, in short."""
 
     state = serializers.ChoiceField(choices=ScoreState.choices)
-    roi = PlainField(help_text="Ratio.")
+    roi = RatioField(help_text="Ratio.")
     annual_cost = MoneyField(help_text="Money per year.")
     repair_cost = MoneyField(help_text="Money.")
     priority = Choice(Priority.choices)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from debtreg import tasks
 from debtreg.actions import what_if
 from debtreg.api.base import NounViewSet
-from debtreg.api.fields import Choice, Key, MoneyField, PlainField
+from debtreg.api.fields import Choice, Key, MoneyField, RatioField
 from debtreg.api.runs import JobSerializer
 from debtreg.errors import NotFound
 from debtreg.models import Mover, Priority, WhatIf
@@ -35,8 +35,8 @@ class BeforeAndAfterSerializer(serializers.Serializer):
 class MoverSerializer(serializers.Serializer):
     debt = Key(source="item_id")
     title = serializers.CharField(source="item.title")
-    old_roi = PlainField(help_text="Ratio, under the version in force.")
-    new_roi = PlainField(help_text="Ratio, under this version.")
+    old_roi = RatioField(help_text="Ratio, under the version in force.")
+    new_roi = RatioField(help_text="Ratio, under this version.")
     old_priority = Choice(Priority.choices)
     new_priority = Choice(Priority.choices)
     was_promoted = serializers.BooleanField(help_text="It is in the backlog.")

@@ -79,11 +79,13 @@ UNPRICED_SORT = -1e308
 # For the order by yearly cost: below every cost.
 NO_COST_SORT = Decimal(-(10**17))
 SORT_COST = Coalesce("annual_cost", Value(NO_COST_SORT))
+# For the order by the published ROI, which for debts in failure scenarios is that of their share.
+SORT_SHARE = Coalesce("roi", Value(UNPRICED_SORT))
 
 
 class ScoreQuerySet(models.QuerySet["Score"]):
     def ranked(self) -> Self:
-        """Open items by ROI, the best first, those without an ROI last."""
+        """Open items by the ROI that decides, the best first, those without an ROI last."""
         return self.filter(is_open=True).order_by("-sort_roi", "item_id")
 
     def in_state(self, state: str) -> Self:
@@ -94,6 +96,9 @@ class ScoreQuerySet(models.QuerySet["Score"]):
 
     def with_sort_cost(self) -> Self:
         return self.annotate(sort_cost=SORT_COST)
+
+    def with_sort_share(self) -> Self:
+        return self.annotate(sort_share=SORT_SHARE)
 
     def with_rank(self) -> Self:
         """Add rank, 1 for the best; null without an ROI.
@@ -172,7 +177,7 @@ class Score(models.Model):
         db_index=False,
     )
     is_open = models.BooleanField(default=True)
-    sort_roi = models.FloatField()
+    sort_roi = models.FloatField(help_text="deciding_roi, or where those without one stand.")
 
     state = models.CharField(max_length=14, choices=ScoreState)
     annual_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
@@ -185,7 +190,11 @@ class Score(models.Model):
     benefit = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     weighted_benefit = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     repair_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
-    roi = models.FloatField(null=True)
+    roi = models.FloatField(null=True, help_text="With its shares of failure scenarios.")
+    deciding_roi = models.FloatField(
+        null=True,
+        help_text="By which it is promoted or not: in scenarios of what is left to gain, else roi.",
+    )
     money_roi = models.FloatField(null=True)
     payback_days = models.FloatField(null=True)
     breaking_point_years = models.FloatField(null=True)
@@ -198,7 +207,12 @@ class Score(models.Model):
     priority_reason = models.CharField(
         max_length=10, choices=PriorityReason, blank=True, default=""
     )
-    promotes = models.BooleanField(default=False, help_text="ROI above the policy's threshold.")
+    promotes = models.BooleanField(
+        default=False, help_text="deciding_roi above the policy's threshold."
+    )
+    is_rough = models.BooleanField(
+        default=False, help_text="So much of it is guessed that it deserves two digits."
+    )
     unpriced_impacts = models.PositiveSmallIntegerField(default=0)
 
     policy_version = models.PositiveIntegerField()
@@ -240,10 +254,25 @@ class Score(models.Model):
                 condition=Q(is_open=True),
             ),
             models.Index(SORT_COST.desc(), "item", name="score_by_cost", condition=Q(is_open=True)),
+            models.Index(
+                SORT_SHARE.desc(), "item", name="score_by_share", condition=Q(is_open=True)
+            ),
         ]
 
     def __str__(self) -> str:
         return f"score of {self.item_id}"
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the ROI that decides is another number than the published one."""
+        return self.deciding_roi != self.roi
+
+    @property
+    def deciding_benefit(self) -> Decimal | None:
+        """What the repair saves a year, weighted, by the ROI that decides."""
+        if not self.is_apart or self.repair_cost is None or self.deciding_roi is None:
+            return self.weighted_benefit
+        return self.repair_cost * Decimal(repr(self.deciding_roi))
 
 
 class Cause(models.TextChoices):

@@ -16,14 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from debtreg.numbers import rounded, rounded_ratio
+from debtreg.numbers import rounded, seen_ratio, told_apart
 
 register = template.Library()
 
 SYMBOLS = {"CNY": "¥", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "USD": "$"}
 MINUS = "−"
 DAYS_A_YEAR = 365
-MOST_PLACES = 6
 # Beyond so many digits a number is no amount of anything, and groups of three tell nobody more.
 MOST_DIGITS = 21
 
@@ -110,17 +109,10 @@ def ratio(value: Any) -> str:
     number = parse(value)
     if number is None:
         return unknown()
-    places = 2 if abs(number) < 10 else 1 if abs(number) < 100 else 0
-    while places < MOST_PLACES and _rounds_to_a_whole(number, places):
-        places += 1
-    return text(number, places)
-
-
-def _rounds_to_a_whole(number: Decimal, places: int) -> bool:
-    if abs(number) >= 100:
-        return False
-    rounded = number.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP")
-    return rounded != number and rounded == rounded.to_integral_value()
+    if number.adjusted() >= MOST_DIGITS:
+        return text(number, 0)
+    shown = seen_ratio(number)
+    return text(shown, max(0, -int(shown.as_tuple().exponent)))
 
 
 @register.filter
@@ -136,7 +128,7 @@ def about_ratio(value: Any, rough: Any = True) -> str:
     number = parse(value)
     if not rough or not number:
         return ratio(value)
-    shown = rounded_ratio(number)
+    shown = seen_ratio(number, rough)
     return f"≈ {text(shown, max(0, -int(shown.as_tuple().exponent)))}"
 
 
@@ -145,6 +137,24 @@ def about_number(value: Any, rough: Any = True) -> str:
     """≈ 71,000, else as `number`."""
     amount = parse(value)
     return f"≈ {number(rounded(amount))}" if rough and amount else number(value)
+
+
+@register.simple_tag
+def spread(low: Any, high: Any, rough: Any = True) -> str:
+    """From P5 to P95: ≈ 2.6 – 3.8, as `about_ratio` says each."""
+    first, last = (str(about_ratio(end, rough)) for end in (low, high))
+    return f"{first} – {last.removeprefix('≈ ')}"
+
+
+@register.simple_tag
+def limit(value: Any, now: Any, rough: Any = True) -> str:
+    """A limit beside the number that it is compared with: ≈ 10.4 beside 10, never ≈ 10."""
+    amount, beside = parse(value), parse(now)
+    if amount is None or beside is None:
+        return number(value)
+    shown = told_apart(amount, beside, 2 if rough else 4)
+    about = "≈ " if rough else ""
+    return f"{about}{text(shown, max(0, -int(shown.as_tuple().exponent)), trim=True)}"
 
 
 @register.filter

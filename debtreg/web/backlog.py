@@ -22,6 +22,7 @@ from debtreg.models import (
     EntryState,
     Iteration,
     IterationState,
+    Score,
     Team,
     pk_of,
 )
@@ -140,14 +141,18 @@ def plan(request: PageRequest, slug: str) -> HttpResponse:
     """What the next run would change in this backlog, before anything is changed."""
     team = get_object_or_404(Team, slug=slug)
     names = dict(Iteration.objects.filter(team=team).values_list("pk", "name"))
+    found = backlog.plan(team=team)
+    keys = [pk_of(change["debt"]) for change in found]
+    rough = dict(Score.objects.filter(pk__in=keys).values_list("pk", "is_rough"))
     changes = [
         {
             **change,
-            "pk": pk_of(change["debt"]),
+            "pk": pk,
+            "rough": rough.get(pk or 0, False),
             "to": names.get(change["iteration"]),
             "from": names.get(change["iteration_before"]),
         }
-        for change in backlog.plan(team=team)
+        for pk, change in zip(keys, found, strict=True)
     ]
     count = sum(each["change"] != "leave" for each in changes)
     return render(request, "backlog/plan.html", {"team": team, "changes": changes, "count": count})

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_safe
 
 from debtreg import versions
 from debtreg.models import Score, ScoreState, Service, Team
-from debtreg.web import deciding
 from debtreg.web.facets import Facets
 from debtreg.web.ranking import RankingFilter, found
 from debtreg.web.requests import PageRequest
@@ -82,19 +81,16 @@ class Plot:
 
 
 def plot(scores: Sequence[Score], threshold: float | None) -> Plot | None:
-    """Dots of the scores that have a place on two logarithmic axes; None where none has.
-
-    scores : as deciding.mark leaves them
-    """
+    """Dots of the scores that have a place on two logarithmic axes; None where none has."""
     placed = [
         score
         for score in scores
-        if (score.repair_cost or 0) > 0 and (score.deciding_benefit or 0) > 0  # type: ignore[attr-defined]
+        if (score.repair_cost or 0) > 0 and (score.deciding_benefit or 0) > 0
     ]
     if not placed:
         return None
     costs = [float(score.repair_cost or 0) for score in placed]
-    benefits = [float(score.deciding_benefit) for score in placed]  # type: ignore[attr-defined]
+    benefits = [float(score.deciding_benefit or 0) for score in placed]
     x = Axis.around(costs, LEFT, WIDE - RIGHT)
     y = Axis.around(benefits, HIGH - BOTTOM, TOP)
     dots = [
@@ -103,7 +99,7 @@ def plot(scores: Sequence[Score], threshold: float | None) -> Plot | None:
             x.place(cost),
             y.place(benefit),
             round(SMALLEST + (LARGEST - SMALLEST) * (score.confidence or 0), 1),
-            score.is_above,  # type: ignore[attr-defined]
+            score.promotes,
         )
         for score, cost, benefit in zip(placed, costs, benefits, strict=True)
     ]
@@ -143,7 +139,6 @@ def chart(request: PageRequest) -> HttpResponse:
     scores = list(found(chosen).select_related("item__service")[: MOST + 1])
     form.show_choices(Facets.read())
     threshold = versions.standing().threshold
-    deciding.mark(scores, threshold)
     return render(
         request,
         "debt/chart.html",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from debtreg import losses, similar, versions
+from debtreg import formulas, losses, similar, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -121,6 +121,7 @@ def _memberships(item: DebtItem) -> list[ScenarioMember]:
     for each in members:
         each.loss = found[each.scenario_id]  # type: ignore[attr-defined]
         each.part = found[each.scenario_id].parts[item.pk]  # type: ignore[attr-defined]
+        each.rough = each.scenario.grade in formulas.GUESSED  # type: ignore[attr-defined]
     return members
 
 
@@ -138,6 +139,7 @@ def _with_words(story: dict[str, Any]) -> dict[str, Any]:
         share["others"] = share["open_members"] - 1
     # Whether what decides is another number than the ROI.
     story["apart"] = bool(story["scenarios"]) and story["marginal_roi"] != story["roi"]
+    story["certain"] = all(float(each["swing"] or 0) == 0 for each in story["inputs"])
     for name in ("inputs", "measure_next", "turns"):
         for each in story[name]:
             each["label"] = input_label(each)

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 from django.db.models import Case, Count, Q, Sum, Value, When
 
-from debtreg import losses, versions
-from debtreg.models import FailureScenario, Score, ScoreState
+from debtreg.models import Score, ScoreState
 
 # ROI bands that can be filtered by; a score is in the band of the highest it reaches.
 MIN_ROIS = (1, 2, 3, 5, 10)
@@ -28,28 +27,6 @@ class Totals:
     annual_cost: float
     over_threshold: int
     not_priced: int
-
-
-def _by_marginal_roi() -> list[tuple[Any, ...]]:
-    """What of a debt in failure scenarios is counted otherwise, as it is promoted by another ROI
-    than the one that is published: rows of no debts and no cost."""
-    scenarios = list(FailureScenario.objects.values_list("pk", flat=True))
-    threshold = versions.standing().threshold if scenarios else None
-    if threshold is None:
-        return []
-    above = {
-        part.item_id: part.marginal_roi > threshold
-        for loss in losses.of(scenarios).values()
-        for part in loss.parts.values()
-        if part.marginal_roi is not None
-    }
-    members = Score.objects.filter(is_open=True, item__scenario_members__isnull=False)
-    rows = members.order_by().annotate(band=_BAND).values_list("pk", "promotes", *_COLUMNS)
-    return [
-        (*columns, 0, None, above[pk] - promotes)
-        for pk, promotes, *columns in rows.distinct()
-        if above.get(pk, promotes) != promotes
-    ]
 
 
 class Facets:
@@ -83,7 +60,7 @@ class Facets:
                 over=Count("pk", filter=Q(promotes=True)),
             )
         )
-        table = pd.DataFrame([*rows, *_by_marginal_roi()], columns=[*_NAMES, "n", "cost", "over"])
+        table = pd.DataFrame(list(rows), columns=[*_NAMES, "n", "cost", "over"])
         # For headlines: to be exact to the last cent is the items' business.
         table["cost"] = table["cost"].astype("float64")
         took = time.monotonic() - start

@@ -59,8 +59,8 @@ TERMS: dict[str, Term] = {
         _(
             "How many times its cost a repair returns in the first year, gross. What is above "
             "the threshold is promoted to the backlog; exactly at the threshold is not above "
-            "it. Of a debt in failure scenarios this is the share-based ROI, by its share of "
-            "what they lose: it ranks the debt, and its marginal ROI decides."
+            "it. Of a debt in failure scenarios its marginal ROI ranks it and decides; "
+            "beside it stands its ROI by its share of what they lose."
         ),
         _("ROI = weighted benefit / repair cost"),
     ),
@@ -143,7 +143,7 @@ TERMS: dict[str, Term] = {
     "share": Term(
         _("Share of a scenario"),
         _(
-            "What the ranking counts of a scenario's cost for each of its debts: its Shapley "
+            "What each debt costs of a scenario's loss, in sums and histories: its Shapley "
             "value, the mean of what it adds over all orders in which the debts might have "
             "come. The shares of all open debts add up to the cost."
         ),

@@ -41,7 +41,7 @@ from debtreg.models import (
     WhatIf,
 )
 from debtreg.models.score import ScoreQuerySet
-from debtreg.web import burn, deciding, gaps, words
+from debtreg.web import burn, gaps, words
 from debtreg.web.debt import input_label
 from debtreg.web.facets import Facets
 from debtreg.web.ranking import ORDERINGS, RankingFilter
@@ -104,16 +104,14 @@ def _ranked(team: Team | None) -> ScoreQuerySet:
     return rows.filter(team=team) if team else rows
 
 
-def _shown(rows: QuerySet[Score], threshold: float | None, most: int = MOST) -> list[Score]:
+def _shown(rows: QuerySet[Score]) -> list[Score]:
     """The first rows with what home/_debts.html shows of them."""
     active = BacklogEntry.objects.active().select_related("iteration")
-    shown = list(
+    return list(
         rows.select_related("item__service", "item__team").prefetch_related(
             Prefetch("item__entries", active, to_attr="active_entries")
-        )[:most]
+        )[:MOST]
     )
-    deciding.mark(shown, threshold)
-    return shown
 
 
 def _engineer(request: PageRequest, standing: versions.Standing) -> dict[str, Any]:
@@ -121,13 +119,10 @@ def _engineer(request: PageRequest, standing: versions.Standing) -> dict[str, An
     team, facets = chosen["team"], Facets.read()
     scope = {"team": team.pk if team else None}
     states = facets.counts("state", scope)
-    # A member of a failure scenario is ranked by its share; what decides may be less.
-    rows = _shown(_ranked(team).in_state(ScoreState.PRICED), standing.threshold, 2 * MOST)
-    rows.sort(key=lambda score: -(score.deciding_roi or 0))  # type: ignore[attr-defined]
     return {
         **chosen,
         "totals": facets.totals(scope),
-        "debts": rows[:MOST],
+        "debts": _shown(_ranked(team).in_state(ScoreState.PRICED)),
         "unestimated": _ranked(team)
         .in_state(ScoreState.NEEDS_ESTIMATE)
         .with_sort_cost()
@@ -140,7 +135,7 @@ def _engineer(request: PageRequest, standing: versions.Standing) -> dict[str, An
 
 
 def _near(team: Team | None, threshold: float, most: int) -> tuple[list[Score], list[Score]]:
-    """Those whose published ROI is just above the threshold, and just not: the nearest first."""
+    """Those whose ROI is just above the threshold, and just not: the nearest first."""
     rows = _ranked(team).in_state(ScoreState.PRICED).select_related("item")
     above = rows.filter(sort_roi__gt=threshold).order_by("sort_roi", "-item_id")
     return list(above[:most]), list(rows.filter(sort_roi__lte=threshold)[:most])
@@ -176,13 +171,14 @@ def _product_owner(request: PageRequest, standing: versions.Standing) -> dict[st
     below: list[Score] = []
     if standing.threshold is not None:
         above, below = _near(team, standing.threshold, MOST // 2)
-    deciding.mark([*above, *below], standing.threshold)
     iterations = Iteration.objects.filter(state=IterationState.OPEN)
     if team:
         iterations = iterations.filter(team=team)
     return {
         **chosen,
-        "fresh": fresh.select_related("item", "iteration", "team").order_by("-created_at")[:MOST],
+        "fresh": fresh.select_related("item__score", "iteration", "team").order_by("-created_at")[
+            :MOST
+        ],
         "fresh_count": fresh.count(),
         "fresh_since": since,
         "near": [*reversed(above), *below],
@@ -262,10 +258,7 @@ def _director(request: PageRequest, standing: versions.Standing) -> dict[str, An
     return {
         "totals": facets.totals({}),
         "by_team": [{"team": team, "n": n, "cost": cost} for team, n, cost in sums[:MOST]],
-        "costliest": _shown(
-            Score.objects.ranked().with_sort_cost().order_by(*ORDERINGS["cost"]),
-            standing.threshold,
-        ),
+        "costliest": _shown(Score.objects.ranked().with_sort_cost().order_by(*ORDERINGS["cost"])),
         "recovered": known.aggregate(
             cases=Count("pk"),
             measured=Count("pk", filter=Q(is_measured=True)),

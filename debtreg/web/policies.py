@@ -196,7 +196,7 @@ def what_if_page(request: PageRequest, version: int) -> HttpResponse:
     """What the version would move. While that is worked out, the page asks for itself again."""
     row, standing = policies.get(version), versions.standing()
     job = WhatIf.objects.filter(policy=row).select_related("requested_by").first()
-    movers = job.movers.select_related("item") if job else []
+    movers = job.movers.select_related("item__score") if job else []
     return render(
         request,
         "policies/what_if.html",

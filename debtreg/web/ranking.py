@@ -25,11 +25,10 @@ from debtreg.models import (
     Team,
 )
 from debtreg.models.score import ScoreQuerySet
-from debtreg.web import deciding
 from debtreg.web.facets import MIN_ROIS, Facets
 from debtreg.web.requests import PageRequest
 
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 ORDERINGS = {"": ("-sort_roi", "item_id"), "cost": ("-sort_cost", "item_id")}
 
 
@@ -151,7 +150,6 @@ def ranking(request: PageRequest) -> HttpResponse:
         cursor=request.GET.get("cursor"),
     )
     standing = versions.standing()
-    deciding.mark(page.rows, standing.threshold)
     scope = {name: chosen.get(name) for name in ("team", "service")}
     form.show_choices(facets)
     response = render(

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from debtreg import losses
+from debtreg import formulas, losses
 from debtreg.actions import rights, scenarios
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import MOST_MEMBERS, DebtItem, FailureScenario, MemberRole, ScenarioMember
@@ -63,6 +63,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
         {
             "scenario": scenario,
             "loss": loss,
+            "rough": scenario.grade in formulas.GUESSED,
             "members": sorted(members, key=_by_role_and_roi),
             "roles": [(label, count) for label, count in roles if count],
             "circuit": drawing,

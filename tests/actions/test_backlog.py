@@ -464,7 +464,7 @@ def test_what_a_person_moves_stays_there_and_says_so_but_is_no_pin(run, new, spr
     run()
     entry.refresh_from_db()
     assert (entry.iteration, entry.state) == (later, "planned")
-    assert entry.reason == "ROI 3.75 is above 3. Planned for Later, where olga has put it."
+    assert entry.reason == "ROI ≈ 3.8 is above 3. Planned for Later, where olga has put it."
     backlog.move(entry_id=entry.pk, iteration_id=None, by=olga)
     run()
     entry.refresh_from_db()
@@ -473,7 +473,7 @@ def test_what_a_person_moves_stays_there_and_says_so_but_is_no_pin(run, new, spr
     debt.update(pk=item.pk, fields={}, impacts=[toil(1)], by=None)
     run()
     entry.refresh_from_db()
-    assert (entry.state, entry.reason) == ("withdrawn", "ROI 0.04 has fallen below 2.5.")
+    assert (entry.state, entry.reason) == ("withdrawn", "ROI ≈ 0.038 has fallen below 2.5.")
     assert entry_of(rich).state == "planned"
 
 
@@ -520,7 +520,7 @@ def test_a_run_on_unchanged_input_keeps_what_displaced_what(run, new, sprint):
     debt.update(pk=rich.pk, fields={}, impacts=[toil(721)], by=None)
     run()
     into.refresh_from_db()
-    assert "ROI 18.0" in into.reason
+    assert "ROI ≈ 18 " in into.reason
     assert into.reason.endswith(f" It displaced {poor.key}.")
     # Where it goes on, what was is over.
     wide = IterationFactory(team=sprint.team, name="Wide", capacity_days=9)

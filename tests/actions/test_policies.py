@@ -308,7 +308,7 @@ def test_a_run_finishes_with_the_version_it_began_with_and_the_next_takes_the_ne
     score.refresh_from_db()
     assert (score.policy_version, score.roi, score.promotes) == (2, 6.0, True)
     entry, change = BacklogEntry.objects.get(), ScoreChange.objects.get()
-    assert (entry.policy_version, entry.reason[:9]) == (2, "ROI 6.00 ")
+    assert (entry.policy_version, entry.reason[:9]) == (2, "ROI ≈ 6.0")
     assert (change.cause, change.policy_version, change.old_roi) == ("policy", 2, 3.0)
 
 

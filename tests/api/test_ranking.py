@@ -32,6 +32,8 @@ def names(answer):
     ("query", "expected"),
     [
         ("", "best good poor unknown unpriced"),
+        ("?ordering=-deciding_roi", "best good poor unknown unpriced"),
+        ("?ordering=deciding_roi", "poor good best unknown unpriced"),
         ("?ordering=-roi", "best good poor unknown unpriced"),
         ("?ordering=roi", "poor good best unknown unpriced"),
         ("?ordering=-annual_cost", "best good poor unknown unpriced"),
@@ -71,7 +73,10 @@ def test_the_rank_is_that_of_the_whole_portfolio(api, items):
     assert [row["score"]["rank"] for row in rows] == [3]
 
 
-@pytest.mark.parametrize("ordering", ["-roi", "roi", "-annual_cost", "annual_cost", "key", "-key"])
+@pytest.mark.parametrize(
+    "ordering",
+    ["-deciding_roi", "deciding_roi", "-roi", "roi", "-annual_cost", "annual_cost", "key", "-key"],
+)
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_pages_in_both_directions_are_the_whole_list(api, items, ordering, size):
     whole = names(api.get(f"{RANKING}?ordering={ordering}"))
@@ -98,14 +103,13 @@ def test_a_cursor_of_another_order_is_refused(api, items):
     assert is_error(api.get(f"/api/v1/debts/?cursor={cursor}"), 400, "cursor")
 
 
-# The index by cost is that of the whole portfolio.
+# The indexes by cost and by share are those of the whole portfolio.
 ON_AN_INDEX = [
     *itertools.product(
-        ["-roi", "roi", "key", "-key"],
+        ["-deciding_roi", "deciding_roi", "key", "-key"],
         ["", "&team=payments", "&service=checkout", "&state=priced"],
     ),
-    ("-annual_cost", ""),
-    ("annual_cost", ""),
+    *itertools.product(["-roi", "roi", "-annual_cost", "annual_cost"], [""]),
 ]
 
 

@@ -17,10 +17,9 @@ from tests.web.company import Company
 
 
 def a_score(cost: float, benefit: float, sure: float = 1.0) -> Score:
-    score = Score(repair_cost=cost, confidence=sure)
-    score.deciding_benefit = benefit  # type: ignore[attr-defined]
-    score.is_above = benefit > 3 * cost  # type: ignore[attr-defined]
-    return score
+    return Score(
+        repair_cost=cost, weighted_benefit=benefit, confidence=sure, promotes=benefit > 3 * cost
+    )
 
 
 def test_an_roi_is_the_same_all_along_its_line() -> None:
@@ -62,12 +61,15 @@ def test_one_single_debt_has_axes_around_it() -> None:
     assert found.y.ticks
 
 
-def test_the_page_links_each_dot_to_its_row(owner: Client, company: Company) -> None:
+def test_each_dot_links_to_its_debt_which_the_table_has_too(
+    owner: Client, company: Company
+) -> None:
     response = owner.get("/chart/")
-    keys = re.findall(r'<a href="#(DEBT-\d+)"', response.text)
-    assert keys
-    for key in keys:
-        assert f'<tr id="{key}">' in response.text
+    plot, table = response.text.split("<details", 1)
+    links = re.findall(r'<a href="(/debts/DEBT-\d+/)"', plot)
+    assert links
+    for link in links:
+        assert f'href="{link}"' in table
 
 
 def test_the_filters_are_those_of_the_ranking(owner: Client, company: Company) -> None:

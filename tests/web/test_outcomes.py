@@ -58,7 +58,7 @@ def test_a_debt_that_is_resolved_says_what_was_predicted_and_when_to_measure(
     owner.post(f"{path}resolve/")
     page = text_of(owner.get(path).text)
     assert "What the repair brought Not due yet" in page
-    assert "Saved a year ¥14,400 not known –" in page
+    assert "Saved a year ≈ ¥14,000 not known –" in page
     assert "Cost of the repair ¥3,200 not known –" in page
     assert "1. Toil" in page
     assert f"Its benefit is to be measured by {day(-90)}" in page
@@ -101,8 +101,8 @@ def test_a_reading_is_entered_and_the_arithmetic_is_shown(owner: Client, outcome
     page = text_of(enter(owner, outcome, impact="", amount="400"))
     assert "The reading is kept." in page
     assert "2,000 in 73 days; × 365 / 73 = 10,000 a year" in page
-    assert "Saved a year ¥12,000 ¥8,000 0.67" in page
-    assert "Return in twelve months 2.50 1.67 at the predicted cost" in page
+    assert "Saved a year ≈ ¥12,000 ¥8,000 ≈ 0.67" in page
+    assert "Return in twelve months ≈ 2.5 ≈ 1.7 at the predicted cost" in page
     outcome.refresh_from_db()
     assert outcome.realised_benefit == 8_000
 
@@ -146,7 +146,7 @@ def test_what_the_repair_took_is_noted(owner: Client, outcome: Outcome) -> None:
     path = f"/outcomes/{outcome.pk}/"
     typed = {"effort-days": "4.5", "effort-cash": "300", "effort": "yes"}
     page = text_of(owner.post(path, typed, follow=True).text)
-    assert "Cost of the repair ¥4,800 ¥7,500 1.56" in page
+    assert "Cost of the repair ¥4,800 ¥7,500 ≈ 1.6" in page
     page = owner.post(path, {"effort-days": "-1", "effort": "yes"})
     assert page.status_code == 422
     assert "greater than or equal to 0" in page.text
@@ -219,14 +219,14 @@ def test_each_figure_stands_with_its_number_of_cases(owner: Client, company: Com
     assert "Resolved in the period 3 2 of them measured, 1 in part by estimate" in page
     assert "Measurements due today 1" in page
     assert "Saved a year ¥12k of ¥24k predicted of 2 cases" in page
-    assert "Realised / predicted benefit 0.50 of 2 cases, few" in page
+    assert "Realised / predicted benefit ≈ 0.50 of 2 cases, few" in page
     # 12,000 / (3,000 + 4,800)
-    assert "Realised return on repair 1.54 of 2 cases, few" in page
+    assert "Realised return on repair ≈ 1.5 of 2 cases, few" in page
     assert "The same in the period before not known of 0 cases" in page
-    assert "¥7,800 1 actual 1.54 2.50 of 2 cases" in page
+    assert "¥7,800 1 actual ≈ 1.5 ≈ 2.5 of 2 cases" in page
     assert "Resolved in the period 1 42 days 42 days" in page
     assert "2 debts were resolved without a promotion" in page
-    assert f"{author.display_name} 1 0.75 of 1 case, few" in page
+    assert f"{author.display_name} 1 ≈ 0.75 of 1 case, few" in page
     assert "还没测量" in page
 
 

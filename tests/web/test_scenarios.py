@@ -82,7 +82,7 @@ def test_a_scenario_says_what_it_takes_and_what_each_debt_is_to_it(
     assert "Costs ¥50,000 a year as things are." in text
     assert "It takes 2 open gates and the chance of 1 amplifier." in text
     title = company.unpriced.title
-    row = f"{title} {company.unpriced.key} Gate open ¥16,667 ¥50,000 ¥40,000 ¥4,800"
+    row = f"{title} {company.unpriced.key} Gate open ≈ ¥17,000 ≈ ¥50,000 ≈ ¥40,000 ¥4,800"
     assert row in text
     assert "Never to be summed" in text
     assert "All shares together are ¥50,000" in text
@@ -134,8 +134,8 @@ def test_a_debt_and_its_service_name_the_scenarios_that_they_are_in(
     link = f'href="/scenarios/{avalanche.pk}/"'
     text = text_of(page := owner.get(f"/debts/{company.unpriced.key}/"))
     assert link in page.text
-    assert "Its share is ¥16,667 of ¥50,000 a year." in text
-    assert "its own repair saves ¥40,000" in text
+    assert "Its share is ≈ ¥17,000 of ≈ ¥50,000 a year." in text
+    assert "its own repair saves ≈ ¥40,000" in text
     assert link in owner.get("/services/payment-service/").text
     assert link not in owner.get(f"/debts/{company.best.key}/").text
 
@@ -148,7 +148,7 @@ def test_a_debt_says_when_only_what_is_promoted_beside_it_keeps_it_back(
     first = ScenarioMemberFactory(scenario=scenario, effectiveness=0.9).item
     ScenarioMemberFactory(scenario=scenario, item=company.unpriced)
     scores.score_items([company.unpriced.pk])
-    says = "its repair returns 1.00 times its cost: that is not above 3, so it is not promoted"
+    says = "its repair returns ≈ 1.0 times its cost: that is not above 3, so it is not promoted"
     path = f"/debts/{company.unpriced.key}/"
     assert says not in text_of(owner.get(path))
     entry = BacklogEntryFactory(item=first, team=first.team)

@@ -127,3 +127,16 @@ def test_what_deserves_two_digits_shows_two_and_still_tells_the_sides_of_a_thres
     assert units.about_percent(1) == "100 %"
     assert units.about_percent("0.0012") == "less than 1 %"
     assert units.about_money(None) == units.money(None)
+
+
+def test_a_limit_never_looks_equal_to_what_it_is_compared_with() -> None:
+    assert units.limit("10.43", 10) == "≈ 10.4"
+    assert units.limit("1603.2", 1600) == "≈ 1,603"
+    assert units.limit("71428.57", 90_000) == "≈ 71,000"
+    assert units.limit("24.6834", 25, False) == "24.68"
+    assert units.limit("0.99996", 1) == "≈ 0.99996"
+
+
+def test_a_range_says_about_once() -> None:
+    assert units.spread("2.612", "18.7") == "≈ 2.6 – 19"
+    assert units.spread("2.612", "18.7", False) == "2.61 – 18.7"
