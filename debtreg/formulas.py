@@ -82,6 +82,8 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "bundle": [f"DEBT-{pk}" for pk in decision.others],
         "rough": rough,
         "threshold": plain(catalog.policy.threshold),
+        "demote_below": plain(catalog.policy.demote_below),
+        "min_confidence": plain(catalog.policy.min_confidence),
         "policy_version": catalog.policy.version,
         "too_large": bool(frames.too_large(items, scores)[0]),
         "double_counted": bool(score["double_counted"]),

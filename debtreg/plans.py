@@ -436,11 +436,24 @@ def _placed(
     placed.loc[went, "displaced_by"] = [
         f"DEBT-{item}" if item != NONE else "" for item in found["displaced_by_id"][went]
     ]
+    placed.loc[free, "displaced_by"] = _still_displaced(placed[free])
     largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64")
     where = reasons.of_place(placed[free], found, _names(iterations), largest)
     placed.loc[free, "reason"] += pd.Series(where, index=placed.index[free], dtype=object)
     notes = reasons.of_iteration(plan.iterations, settings.CURRENCY)
     return placed, pd.Series(notes, index=plan.iterations["iteration_id"], dtype=object)
+
+
+def _still_displaced(entries: pd.DataFrame) -> pd.Series[str]:
+    """By what each is kept out: nothing any more, where that is planned nowhere in its team."""
+    there = entries[entries["iteration_id"] != NONE]
+    planned = {
+        (f"DEBT-{item}", team)
+        for item, team in zip(there["item_id"], there["team_id"], strict=True)
+    }
+    pairs = zip(entries["displaced_by"], entries["team_id"], strict=True)
+    holds = np.array([pair in planned for pair in pairs], dtype=bool)
+    return entries["displaced_by"].where(holds, "")
 
 
 def _names(iterations: pd.DataFrame) -> dict[int, str]:

@@ -46,14 +46,14 @@ _WHERE = {
     "placed": " Planned for {name}.",
     "pinned": " Planned for {name}.",
     "bundle_full": " No open iterations have room for the {together:g} person-days that it needs"
-    " together with {others}: what is planned returns more.",
+    " together with {others}: what is planned saves more money a year.",
     "idle": " Beside what is planned it would save nothing.",
     "bundle_too_large": " Together with {others} it needs {together:g} person-days, more than the"
     " open iterations have; the largest has {largest:g}: split the work, make an iteration longer"
     " or open another.",
     "held": " It waits, as {person} wants it to.",
     "full": " No open iteration has room for its {days:g} person-days:"
-    " what is planned returns more.",
+    " what is planned saves more money a year.",
     "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
     " split it, or make room.",
     "no_iteration": " Its team has no open iteration.",
@@ -91,14 +91,14 @@ def of_promotion(
                 roi=_seen_beside(roi, policy.threshold, rough),
                 threshold=threshold,
                 floor=floor,
-                others=_listed(others) or "the others of its group",
+                others=listed(others) or "the others of its group",
                 person=promoters.get(item) or A_PERSON,
             )
         )
     return found
 
 
-def _listed(keys: list[str]) -> str:
+def listed(keys: list[str]) -> str:
     """As people list things; of many only how many more there are."""
     if len(keys) > MOST_NAMED:
         keys = [*keys[: MOST_NAMED - 1], f"{len(keys) - MOST_NAMED + 1} more"]
@@ -152,7 +152,7 @@ def of_leaving(items: pd.Series[int], ties: pd.DataFrame) -> list[str]:
     ties : item_id goes only together with other_id, of another team
     """
     others = ties.drop_duplicates().groupby("item_id")["other_id"].agg(sorted)
-    named = {item: _listed([f"DEBT-{pk}" for pk in pks]) for item, pks in others.items()}
+    named = {item: listed([f"DEBT-{pk}" for pk in pks]) for item, pks in others.items()}
     return [
         f"Left as it is: it goes only together with {named[item]} of another team."
         " Let a run plan all teams."
@@ -204,10 +204,10 @@ def of_place(
             needs=needs,
             person=person or A_PERSON,
             together=together.get((bundle, team), days),
-            others=_listed([f"DEBT-{other}" for other in mates.get(bundle, ()) if other != item]),
+            others=listed([f"DEBT-{other}" for other in mates.get(bundle, ()) if other != item]),
         )
         if keys := json.loads(displaced):
-            text += f" It displaced {_listed(keys)}."
+            text += f" It displaced {listed(keys)}."
         if displaced_by:
             text += f" It was displaced by {displaced_by}."
         sentences.append(text)

@@ -37,10 +37,8 @@ class PolicyRefused(Conflict):
         self.version = row.version
 
 
-class NoPolicy(DebtregError):
+class NoPolicy(Conflict):
     """No version that was ever in force may be used."""
-
-    http_status = 503
 
     def __init__(self) -> None:
         super().__init__(

@@ -178,7 +178,7 @@ def test_without_a_good_one_nothing_is_scored_and_it_is_said_why(db, caplog):
     with pytest.raises(versions.NoPolicy, match="nothing can be scored") as refused:
         versions.in_force()
     assert "manage.py sign_policies" in refused.value.hint
-    assert refused.value.http_status == 503
+    assert refused.value.http_status == 409
     assert "policy_missing" in caplog.text
 
 

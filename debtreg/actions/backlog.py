@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import F, Sum, Value
+from django.db.models.functions import Replace
 from django.utils import timezone
 
 from debtreg import frames, plans, versions
@@ -104,6 +105,7 @@ def _move(entry: BacklogEntry, iteration: Iteration | None, by: User | None) -> 
     entry.placed, entry.placed_by = True, by
     if entry.iteration != iteration:
         entry.displaced, entry.displaced_by = [], ""
+        _displaces_no_more(entry)
         where = f"Put into {iteration.name}" if iteration else "Put among those that wait"
         entry.reason = f"{where} by {_name(by)}."
     _place(entry, iteration)
@@ -350,6 +352,14 @@ def days_left(iteration: Iteration, without: BacklogEntry | None = None) -> Deci
 def _close(entry: BacklogEntry, state: str, reason: str) -> None:
     entry.state, entry.reason, entry.closed_at = state, reason, timezone.now()
     entry.save(update_fields=["state", "reason", "closed_at"])
+    _displaces_no_more(entry)
+
+
+def _displaces_no_more(entry: BacklogEntry) -> None:
+    """What was pushed out by an entry that is there no more is no longer kept out by it."""
+    key = entry.item.key
+    said = Replace(F("reason"), Value(f" It was displaced by {key}."), Value(""))
+    BacklogEntry.objects.active().filter(displaced_by=key).update(displaced_by="", reason=said)
 
 
 def _set_status(item: DebtItem, status: str) -> None:

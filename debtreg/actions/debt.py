@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, coupling, frames, plans
+from debtreg import bulk, coupling, frames, plans, versions
 from debtreg.actions import audit, backlog, outcomes, rights, scores
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
@@ -240,8 +240,11 @@ def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
 def _score(item: DebtItem, before: str = DebtStatus.OPEN) -> None:
     moves = (item.status == DebtStatus.DONE) != (before == DebtStatus.DONE)
     beside = coupling.beside([item.pk]) if moves else []
-    # Waits for a run that is publishing; what it promotes is there afterwards for the backlog.
-    frame = scores.score_items([item.pk], beside=beside)
+    try:
+        # Waits for a run that is publishing; what it promotes is there afterwards for the backlog.
+        frame = scores.score_items([item.pk], beside=beside)
+    except versions.NoPolicy:
+        return  # what people say needs no policy: the next run scores it
     if frame["too_large"].any():
         raise AmountTooLarge(
             f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair,"
@@ -277,6 +280,11 @@ def pin(*, pk: int, pinned: bool, by: User | None) -> DebtItem:
     if item.status not in _OPEN:
         raise Conflict(
             f"{item.key} is {item.get_status_display().lower()}.", hint="Reopen it first."
+        )
+    if item.team_id is None:
+        raise backlog.NotPromotable(
+            f"{item.key} has no team, so there is no backlog to pin it to.",
+            hint="Give it a service, whose team it goes to, or a team.",
         )
     return _decide(item, "debt.pin", by, pinned=True, veto_reason="", veto_until=None)
 

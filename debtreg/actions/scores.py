@@ -14,10 +14,19 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, versions
+from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, verdicts, versions
 from debtreg.actions import audit, deciding, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
-from debtreg.models import DebtImpact, JobState, Score, ScoringPolicy, ScoringRun, User
+from debtreg.models import (
+    DebtImpact,
+    DebtItem,
+    JobState,
+    Score,
+    ScoreState,
+    ScoringPolicy,
+    ScoringRun,
+    User,
+)
 from debtreg.numbers import money, plain
 
 log = structlog.get_logger(__name__)
@@ -238,11 +247,47 @@ def preview(*, fields: Mapping[str, Any], impacts: Sequence[Mapping[str, Any]]) 
     return formulas.describe(items, rows, frames.Catalog.read([fields.get("pk") or 0], slos))
 
 
+def published(*, pk: int, problem: versions.NoPolicy) -> dict[str, Any]:
+    """What is published of an item's score, as `explain` says it, where no policy is in force."""
+    score = Score.objects.filter(pk=pk).first()
+    ratios = ("roi", "money_roi", "payback_days", "breaking_point_years")
+    amounts = ("annual_cost", "benefit", "weighted_benefit", "repair_cost")
+    sure = {
+        name: plain(getattr(score, name, None))
+        for name in ("roi_p5", "roi_p50", "roi_p95", "confidence")
+    }
+    repair = dict.fromkeys(("days", "day_rate", "cash", "contingency"))
+    cost = money(getattr(score, "repair_cost", None))
+    return {
+        "key": f"DEBT-{pk}",
+        "note": f"These are the numbers as they were published last. {problem.message}"
+        f" {problem.hint}",
+        "state": score.state if score else ScoreState.UNPRICED,
+        **{name: money(getattr(score, name, None)) for name in amounts},
+        **{name: plain(getattr(score, name, None)) for name in ratios},
+        **dict.fromkeys(("net_roi", "marginal_roi", "threshold", "demote_below")),
+        **dict.fromkeys(("min_confidence", "guessed_share")),
+        **dict.fromkeys(("too_large", "double_counted", "rough"), False),
+        **{name: [] for name in ("bundle", "impacts", "scenarios", "inputs")},
+        **{name: [] for name in ("measure_next", "turns")},
+        **dict.fromkeys(("verdict", "verdict_reason", "roi_formula"), ""),
+        "promotes": bool(score and score.promotes),
+        "policy_version": score.policy_version if score else None,
+        "uncertainty": sure,
+        "decision": dict.fromkeys(sure),
+        "repair": {**repair, "cost": cost, "formula": ""},
+        "priority": score.priority if score else "",
+        "priority_reason": score.get_priority_reason_display() if score else "",
+        "budget_share": plain(score.budget_share) if score else None,
+    }
+
+
 def explain(*, pk: int) -> dict[str, Any]:
     """The formula of an item's score with its numbers put in, from what is stored now."""
-    items = frames.read_items("d.id = %s", [pk])
-    if items.empty:
+    item = DebtItem.objects.filter(pk=pk).first()
+    if item is None:
         raise NotFound(f"There is no debt item DEBT-{pk}.")
+    items = frames.read_items("d.id = %s", [pk])
     catalog = frames.Catalog.read([pk])
     impacts = frames.read_impacts("i.item_id = %s ORDER BY i.id", [pk])
     story = formulas.describe(items, impacts, catalog)
@@ -261,6 +306,8 @@ def explain(*, pk: int) -> dict[str, Any]:
     return {
         "key": f"DEBT-{pk}",
         **story,
+        **verdicts.describe(story, item),
+        "note": "",
         "priority": score.priority if score else "",
         "priority_reason": score.get_priority_reason_display() if score else "",
         "budget_share": plain(score.budget_share) if score else None,

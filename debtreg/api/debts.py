@@ -12,6 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from debtreg import versions
 from debtreg.actions import debt, scores
 from debtreg.api.decisions import Decisions
 from debtreg.api.etags import has_if_match
@@ -88,4 +89,7 @@ class DebtViewSet(Decisions):
     @action(detail=True, filterset_class=None)
     def explain(self, request: Request, key: str) -> Response:
         """The formula of the score with its numbers put in, from what is stored now."""
-        return Response(scores.explain(pk=self.pk))
+        try:
+            return Response(scores.explain(pk=self.pk))
+        except versions.NoPolicy as error:
+            return Response(scores.published(pk=self.pk, problem=error))

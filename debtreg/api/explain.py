@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from debtreg import verdicts
 from debtreg.api.fields import Choice, MoneyField, PlainField, RatioField
 from debtreg.models import Grade, ImpactKind, MemberRole, Priority, ScoreState
 
@@ -152,7 +153,20 @@ class ExplanationSerializer(serializers.Serializer):
         help_text="What promotion goes by, marginal_roi, is above the threshold."
     )
     threshold = PlainField(help_text="Ratio, of the policy.")
-    policy_version = serializers.IntegerField()
+    demote_below = PlainField(help_text="Ratio, of the policy: what is promoted stays above it.")
+    min_confidence = PlainField(help_text="Of the policy: how certain promotion has to be.")
+    verdict = serializers.ChoiceField(
+        choices=["", *verdicts.VERDICTS], help_text="What decides about it; empty once resolved."
+    )
+    verdict_reason = serializers.CharField(help_text="The same in a sentence.")
+    note = serializers.CharField(
+        help_text="Empty, or why these are the numbers as they were published last."
+    )
+    bundle = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Keys of what it pays only together with: marginal_roi is that of all of them.",
+    )
+    policy_version = serializers.IntegerField(allow_null=True, help_text="null: not scored yet.")
     too_large = serializers.BooleanField(help_text="So high that a unit must be wrong.")
     double_counted = serializers.BooleanField(
         help_text="The same minutes may be counted as downtime and as credits."

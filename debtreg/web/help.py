@@ -73,6 +73,23 @@ TERMS: dict[str, Term] = {
         ),
         _("what its own impacts save + what scenarios still lose with it"),
     ),
+    "bundle": Term(
+        _("Bundle, joint ROI"),
+        _(
+            "While one of several alternatives is open, the repair of the others saves nothing: "
+            "they pay only together. They are one bundle, promoted and planned as a whole or "
+            "not at all, by their joint ROI."
+        ),
+        _("joint ROI = what all of them save together / what all of them cost to repair"),
+    ),
+    "deciding-roi": Term(
+        _("Deciding ROI"),
+        _(
+            "What promotion goes by: the ROI of a debt in no failure scenario, the marginal ROI "
+            "of one in a scenario, the joint ROI of a bundle. What is promoted stays until it "
+            "falls below the lower bar of the policy."
+        ),
+    ),
     "money-roi": Term(
         _("ROI in plain money"),
         _("The same without weights: what an accountant would reckon."),

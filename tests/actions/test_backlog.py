@@ -672,3 +672,26 @@ def test_entries_of_an_old_plan_are_no_obstacle(run, new):
     assert BacklogEntry.objects.filter(item=item).count() == 3
     assert entry_of(item).state == "unscheduled"
     BacklogEntryFactory(item=new(), state="done")
+
+
+def test_what_displaced_an_entry_is_not_named_any_more_once_it_is_gone(new, sprint):
+    first, second = new(), new()
+    by = BacklogEntryFactory(item=first, iteration=sprint, state="planned")
+    out = BacklogEntryFactory(
+        item=second,
+        displaced_by=first.key,
+        reason=f"ROI 3.00 is above 3. It was displaced by {first.key}.",
+    )
+    debt.veto(pk=by.item_id, reason="not now", by=None)
+    out.refresh_from_db()
+    assert (out.displaced_by, out.reason) == ("", "ROI 3.00 is above 3.")
+
+
+def test_a_run_drops_what_displaced_an_entry_where_that_is_in_no_iteration(run, new, team):
+    first, second = new(), new()
+    BacklogEntryFactory(item=first)
+    out = BacklogEntryFactory(item=second, displaced_by=first.key)
+    run()
+    out.refresh_from_db()
+    assert out.displaced_by == ""
+    assert "displaced" not in out.reason
