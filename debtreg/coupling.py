@@ -69,11 +69,20 @@ class Coupled:
         return self.by_item.reindex(item_ids)
 
 
-def read(*, items: Sequence[int] | None = None, scenarios: Sequence[int] | None = None) -> Coupled:
-    """These scenarios, those that any of these items is a member of, or all."""
+def read(*, items: Sequence[int] | None = None, beside: Sequence[int] | None = None) -> Coupled:
+    """All scenarios, or those that any of these items is a member of.
+
+    beside : these scenarios, and all that a member of theirs is in as well
+    """
     where, params = "TRUE", list[Any]()
-    if scenarios is not None:
-        where, params = bulk.among("s.id", scenarios)
+    if beside is not None:
+        own, own_params = bulk.among("s.id", beside)
+        condition, params = bulk.among("a.scenario_id", beside)
+        where = (
+            f"({own} OR s.id IN (SELECT b.scenario_id FROM {_MEMBERS} a"
+            f" JOIN {_MEMBERS} b ON b.item_id = a.item_id WHERE {condition}))"
+        )
+        params = [*own_params, *params]
     elif items is not None:
         condition, params = bulk.among("item_id", items)
         where = f"s.id IN (SELECT scenario_id FROM {_MEMBERS} WHERE {condition})"

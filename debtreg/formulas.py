@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import Q
 from django.utils import timezone
 
 import scoring
@@ -64,7 +63,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
     scores, detail = frames.score_frames(items, impacts, catalog)
     score, item = scores.iloc[0], items.iloc[0]
     decision = _decision(items, scores, impacts, catalog)
-    prices = _prices(detail, int(item["service_id"]))
+    prices = _prices(detail, int(item["service_id"]), catalog)
     parts = [_impact(row, prices) for row in detail.to_dict("records")]
     _name_readings(parts, detail)
     rests_on = sensitivity.describe(
@@ -142,17 +141,17 @@ def _decision(
     )
 
 
-def _prices(detail: pd.DataFrame, service: int) -> dict[tuple[str, str], Price]:
+def _prices(
+    detail: pd.DataFrame, service: int, catalog: frames.Catalog
+) -> dict[tuple[str, str], Price]:
     """The prices of the book that went in, by kind and by whose they are."""
     sources = {scoring.SOURCES.index(name) for name in ("service", "installation")}
     rows = detail[detail["unit_price_source"].isin(sources)]
-    if rows.empty:
-        return {}
     kinds = {scoring.KINDS[int(kind)] for kind in rows["kind"]}
-    book = Price.objects.filter(Q(service=None) | Q(service=service), kind__in=kinds)
     return {
         (price.kind, "installation" if price.service_id is None else "service"): price
-        for price in book
+        for price in catalog.book
+        if price.kind in kinds and price.service_id in (None, service)
     }
 
 

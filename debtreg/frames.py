@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -78,6 +78,7 @@ class Catalog:
     policy: scoring.Policy
     coupled: coupling.Coupled
     measured: measured.Measured
+    book: list[Price] = field(default_factory=list)  # where `prices` come from
 
     @classmethod
     def read(cls, items: Sequence[int] | None = None, slos: Collection[int] = ()) -> Catalog:
@@ -91,25 +92,26 @@ class Catalog:
         teams = _table(Team.objects.values_list("pk", "day_rate", "days_per_point"), 3)
         guarantees = _table(Guarantee.objects.values_list("pk", "weight"), 2)
         promises = Terms.objects.in_force(timezone.localdate()).confirmed()
-        book = list(
-            Price.objects.values_list("service_id", "kind", "low", "likely", "high", "grade")
-        )
+        book = list(Price.objects.order_by())
+        points_of = [(p.service_id, p.kind, p.low, p.likely, p.high) for p in book]
         rates: dict[int | None, list[Any]] = {
-            service: three for service, kind, *three, _ in book if kind == DAY_RATE
+            service: three for service, kind, *three in points_of if kind == DAY_RATE
         }
         usual = rates.get(None, [np.nan] * 3)
         service_day_rates = [rates.get(int(pk), usual) for pk in (*services[:, 0], NO_KEY)]
         prices = [
             (NO_KEY if service is None else service, scoring.KINDS.index(kind), low, likely, high)
-            for service, kind, low, likely, high, _ in book
+            for service, kind, low, likely, high in points_of
             if kind != DAY_RATE
         ]
         service_ids = services[:, 0].astype("int64")
         price_grades = np.zeros((len(service_ids) + 1, len(scoring.KINDS)), dtype="int8")
-        for service, kind, *_, grade in book:
-            if kind != DAY_RATE:
+        for price in book:
+            if price.kind != DAY_RATE:
+                service = price.service_id
                 place = -1 if service is None else np.searchsorted(service_ids, service)
-                price_grades[place, scoring.KINDS.index(kind)] = Grade.values.index(grade)
+                column = scoring.KINDS.index(price.kind)
+                price_grades[place, column] = Grade.values.index(price.grade)
         return cls(
             service_ids=service_ids,
             requests=services[:, 1],
@@ -129,6 +131,7 @@ class Catalog:
             policy=versions.in_force(),
             coupled=coupling.read(items=items),
             measured=measured.read(slos),
+            book=book,
         )
 
     def service_hashes(self) -> np.ndarray[Any, Any]:

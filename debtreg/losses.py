@@ -91,9 +91,7 @@ def of(pks: Iterable[int]) -> dict[int, Loss]:
 
 def _read(wanted: set[int]) -> dict[int, Loss]:
     # A debt's ROI counts what its repair saves in all of its scenarios.
-    items = ScenarioMember.objects.filter(scenario__in=wanted).values("item")
-    beside = ScenarioMember.objects.filter(item__in=items).values_list("scenario_id", flat=True)
-    scenarios = coupling.read(scenarios=sorted(wanted | set(beside))).scenarios
+    scenarios = coupling.read(beside=sorted(wanted)).scenarios
     debts = _debts(scenarios.scenario_ids.tolist())
     planned = debts.index[debts["state"].isin(PLANNED)]
     found = _losses(scenarios, planned)
@@ -230,6 +228,15 @@ _DEBT = ["pk", "status", "entry", "pinned", "by_hand", "team"]
 
 def _debts(pks: Collection[int]) -> pd.DataFrame:
     """The members of these scenarios by item id: state, and what is published of their scores."""
+    kept = memo.kept("debts")
+    key = frozenset(pks)
+    if key not in kept:
+        kept[key] = _debts_now(pks)
+    table: pd.DataFrame = kept[key].copy()
+    return table
+
+
+def _debts_now(pks: Collection[int]) -> pd.DataFrame:
     items = ScenarioMember.objects.filter(scenario__in=pks).values("item")
     entry = BacklogEntry.objects.active().filter(item=OuterRef("pk"))
     rows = (

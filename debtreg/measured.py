@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import DateTimeField, DecimalField, ExpressionWrapper, F, Max, Min, Q, Sum
+from django.db.models import (
+    DateTimeField,
+    DecimalField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+)
 from django.utils import timezone
 
 import scoring
@@ -67,6 +79,13 @@ def read(also: Collection[int] = ()) -> Measured:
         for row in _days(also).values("slo_id", "good", "total", "seconds")
         if row["seconds"] >= LEAST_SECONDS
     }
+    known = list(
+        Slo.objects.order_by("pk")
+        .annotate(burns=Exists(_burning()))
+        .values_list(
+            "pk", "kind", "objective", "service__requests_per_year", "guarantee_id", "burns"
+        )
+    )
     rows = [
         (
             pk,
@@ -76,9 +95,7 @@ def read(also: Collection[int] = ()) -> Measured:
             *found.get(pk, (np.nan if requests is None else requests, np.nan)),
             guarantee or -1,
         )
-        for pk, kind, objective, requests, guarantee in Slo.objects.order_by("pk").values_list(
-            "pk", "kind", "objective", "service__requests_per_year", "guarantee_id"
-        )
+        for pk, kind, objective, requests, guarantee, _ in known
     ]
     columns = [*scoring.SLO_COLUMNS, "guarantee_id"]
     slos = pd.DataFrame(rows, columns=columns).astype(
@@ -89,7 +106,8 @@ def read(also: Collection[int] = ()) -> Measured:
             "guarantee_id": "int64",
         }
     )
-    return Measured(slos, _burning())
+    burning = np.array([pk for pk, *_, burns in known if burns], dtype="int64")
+    return Measured(slos, burning)
 
 
 def sources(slos: Collection[int]) -> dict[int, Source]:
@@ -127,17 +145,19 @@ def _bad(row: dict[str, Any]) -> float:
     return 1 - row["good"] / row["total"] if row["total"] else np.nan
 
 
-def _burning() -> np.ndarray[Any, Any]:
-    """What went is burn rate x the time that was measured: a bad minute is no bad day. One bad
-    event of a few says nothing.
+def _burning() -> QuerySet[SloState]:
+    """States that make the SLO of an outer query burn.
+
+    What went is burn rate x the time that was measured: a bad minute is no bad day. One bad event
+    of a few says nothing.
     """
     went = ExpressionWrapper(
         F("burn_rate") * F("measured_seconds"), DecimalField(max_digits=36, decimal_places=12)
     )
-    rows = SloState.objects.annotate(went=went).filter(
+    return SloState.objects.annotate(went=went).filter(
+        slo=OuterRef("pk"),
         window__in=_WINDOWS,
         is_few=False,
         ends_at__gte=timezone.now() - _STALE,
         went__gte=_WEEK_SECONDS,
     )
-    return np.unique(np.array(list(rows.values_list("slo_id", flat=True)), dtype="int64"))

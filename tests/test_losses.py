@@ -172,7 +172,7 @@ def test_an_unknown_loss_leaves_its_parts_unknown(db, unknown):
 
 def test_scenarios_are_read_in_a_fixed_number_of_queries(db, django_assert_num_queries):
     found = [ScenarioMemberFactory().scenario for _ in range(3)]
-    queries = 3 if connection.vendor == "postgresql" else 5  # a COPY is not counted
+    queries = 2 if connection.vendor == "postgresql" else 4  # a COPY is not counted
     with django_assert_num_queries(queries):
         assert len(losses.of([found[0].pk])) == 1
     for scenario in found:

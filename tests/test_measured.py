@@ -236,6 +236,6 @@ def test_a_portfolio_takes_two_queries_for_all_its_slos(django_assert_num_querie
         slo = SloFactory()
         measured_days(slo, days=8, total=10, bad=1)
         DebtItemFactory(impacts=[{"kind": "errors", "slo": slo}])
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         measured.read()
     assert len(frames.Catalog.read().measured.slos) == 3

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Sum, Value
+from django.db.models import F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
 
@@ -193,9 +193,11 @@ def _described(proposed: plans.Plan, team: Team | None) -> list[dict[str, Any]]:
         "leave": proposed.left,
     }
     pks = {int(pk) for part in parts.values() for pk in part["item_id"]}
-    items = DebtItem.objects.select_related("team").in_bulk(pks)
-    before = dict(
-        BacklogEntry.objects.active().filter(item__in=pks).values_list("item_id", "iteration_id")
+    entry = BacklogEntry.objects.active().filter(item=OuterRef("pk"))
+    items = (
+        DebtItem.objects.select_related("team")
+        .annotate(iteration_before=Subquery(entry.values("iteration")))
+        .in_bulk(pks)
     )
     return [
         {
@@ -204,7 +206,7 @@ def _described(proposed: plans.Plan, team: Team | None) -> list[dict[str, Any]]:
             "title": items[row["item_id"]].title,
             "team": getattr(items[row["item_id"]].team, "slug", None),
             "iteration": _key(row.get("iteration_id")),
-            "iteration_before": before.get(row["item_id"]),
+            "iteration_before": items[row["item_id"]].iteration_before,
             "state": row.get("state", EntryState.WITHDRAWN),
             "roi": _known(row.get("roi")),
             "marginal_roi": _known(row.get("marginal_roi")),

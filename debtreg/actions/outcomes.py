@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.utils import timezone
 
 from debtreg import bulk, formulas, frames, realised
@@ -41,7 +41,10 @@ FACTORS = ("frequency", "share", "magnitude")
 LONGEST_PERIOD_DAYS = 3660
 DEFAULT_PERIOD_DAYS = 365
 # What `realised.parts` and the pages and answers of one outcome read.
-DETAILS = ("impacts", "readings__impact", "readings__entered_by")
+DETAILS = (
+    "impacts",
+    Prefetch("readings", OutcomeReading.objects.select_related("impact", "entered_by")),
+)
 # The registry knows of nothing before.
 FIRST_DAY = date(1970, 1, 1)
 

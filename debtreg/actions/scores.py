@@ -18,7 +18,6 @@ from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, v
 from debtreg.actions import audit, deciding, jobs, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
-    DebtImpact,
     DebtItem,
     JobState,
     Score,
@@ -282,18 +281,21 @@ def published(*, pk: int, problem: versions.NoPolicy) -> dict[str, Any]:
     }
 
 
-def explain(*, pk: int) -> dict[str, Any]:
-    """The formula of an item's score with its numbers put in, from what is stored now."""
-    item = DebtItem.objects.filter(pk=pk).first()
+def explain(*, pk: int, item: DebtItem | None = None) -> dict[str, Any]:
+    """The formula of an item's score with its numbers put in, from what is stored now.
+
+    item : with_details, where the caller has it
+    """
+    item = item or DebtItem.objects.with_details().filter(pk=pk).first()
     if item is None:
         raise NotFound(f"There is no debt item DEBT-{pk}.")
     items = frames.read_items("d.id = %s", [pk])
     catalog = frames.Catalog.read([pk])
     impacts = frames.read_impacts("i.item_id = %s ORDER BY i.id", [pk])
     story = formulas.describe(items, impacts, catalog)
-    stated = DebtImpact.objects.filter(item=pk).order_by("pk").values_list("stated_on", "note")
-    for part, (stated_on, note) in zip(story["impacts"], stated, strict=False):
-        part |= {"stated_on": stated_on, "note": note}
+    stated = sorted(item.impacts.all(), key=lambda impact: impact.pk)
+    for part, impact in zip(story["impacts"], stated, strict=False):
+        part |= {"stated_on": impact.stated_on, "note": impact.note}
     found = losses.of(part["scenario"] for part in story["scenarios"])
     for part in story["scenarios"]:
         mine = found[part["scenario"]].parts[pk]
@@ -302,7 +304,7 @@ def explain(*, pk: int) -> dict[str, Any]:
             "saving": money(mine.saving),
             "marginal_value": money(mine.marginal_value),
         }
-    score = Score.objects.filter(pk=pk).first()
+    score = getattr(item, "score", None)
     return {
         "key": f"DEBT-{pk}",
         **story,

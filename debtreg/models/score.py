@@ -100,6 +100,12 @@ class ScoreQuerySet(models.QuerySet["Score"]):
     def with_sort_share(self) -> Self:
         return self.annotate(sort_share=SORT_SHARE)
 
+    def with_item(self) -> Self:
+        """With the details of the item, as DebtItemQuerySet.with_details."""
+        return self.select_related("item__service", "item__team", "item__author").prefetch_related(
+            "item__impacts__guarantee__contract"
+        )
+
     def with_rank(self) -> Self:
         """Add rank, 1 for the best; null without an ROI.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -17,12 +17,14 @@ from debtreg import formulas, losses, similar, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
+    ACTIVE_STATES,
     BacklogEntry,
     DebtItem,
     Iteration,
     IterationState,
     LedgerRow,
     Outcome,
+    Prerequisite,
     ScenarioMember,
     Score,
     ScoreChange,
@@ -36,6 +38,7 @@ from debtreg.web.requests import PageRequest
 from debtreg.web.rows import rearranged
 
 MOST_CHANGES = 30
+MOST_ENTRIES = 10
 
 
 def get(pk: int) -> DebtItem:
@@ -49,15 +52,22 @@ def get(pk: int) -> DebtItem:
 @login_required
 @require_safe
 def detail(request: PageRequest, pk: int) -> HttpResponse:
-    item = get(pk)
-    entry = (
-        BacklogEntry.objects.active().filter(item=item).select_related("iteration", "team").first()
+    score = Score.objects.filter(pk=pk).with_rank().with_item().first()
+    item = score.item if score else get(pk)
+    entries = list(
+        BacklogEntry.objects.filter(item=item)
+        .select_related("iteration", "team")
+        .order_by("-pk")[: MOST_ENTRIES + 1]
     )
-    needs = Prefetch("entries", BacklogEntry.objects.active(), to_attr="active_entries")
-    score = Score.objects.filter(pk=pk).with_rank().first()
+    active = BacklogEntry.objects.active().filter(item=OuterRef("needs"))
+    links = list(
+        Prerequisite.objects.filter(Q(item=item) | Q(needs=item))
+        .select_related("item", "needs")
+        .annotate(is_promoted=Exists(active))
+    )
     memberships = _memberships(item)
     try:
-        story = _with_words(scores.explain(pk=pk))
+        story = _with_words(scores.explain(pk=pk, item=item))
     except versions.NoPolicy as error:
         story = _published(score, error)
     shown = outcomes.of_item(pk)
@@ -69,15 +79,13 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "item": item,
             "over": _while_open(story, shown.get("outcome")),
             "score": score,
-            "entry": entry,
+            "entry": next((each for each in entries if each.state in ACTIVE_STATES), None),
             "story": story,
             "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
-            "past_entries": BacklogEntry.objects.filter(item=item, closed_at__isnull=False)
-            .select_related("iteration")
-            .order_by("-pk")[:10],
+            "past_entries": [each for each in entries if each.closed_at][:MOST_ENTRIES],
             "memberships": memberships,
-            "needs": item.prerequisites.select_related("score").prefetch_related(needs),
-            "needed_by": item.dependents.all(),
+            "needs": [link for link in links if link.item_id == pk],
+            "needed_by": [link.item for link in links if link.needs_id == pk],
             "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source", "line")[:5],
             "iterations": Iteration.objects.filter(
                 team=item.team_id, state=IterationState.OPEN
