@@ -53,7 +53,7 @@ FILLED = "demo.filled"
 
 
 def is_filled() -> bool:
-    return AuditEntry.objects.filter(action=FILLED).exists()
+    return AuditEntry.objects.filter(object_type="demo", action=FILLED).exists()
 
 
 def people() -> list[dict[str, Any]]:

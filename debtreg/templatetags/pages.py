@@ -11,6 +11,7 @@ from django.template.context import Context
 from django.utils.safestring import SafeString, mark_safe
 
 from debtreg.actions import rights
+from debtreg.web import tour
 from debtreg.web.help import TERMS
 
 register = template.Library()
@@ -53,6 +54,12 @@ def term(context: Context, anchor: str) -> SafeString:
         "parts/_term.html",
         {"term": TERMS[anchor], "anchor": anchor, "id": f"term-{anchor}{number}"},
     )
+
+
+@register.simple_tag(takes_context=True)
+def tour_step(context: Context) -> dict[str, Any] | None:
+    """The step of the tour that the page is asked to show; see web.tour."""
+    return tour.step(context["request"]) if "request" in context else None
 
 
 @register.filter

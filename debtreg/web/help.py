@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from debtreg import versions
+from debtreg.actions import demo
 from debtreg.web import words
 from debtreg.web.requests import PageRequest
 
@@ -280,5 +281,10 @@ def index(request: PageRequest) -> HttpResponse:
     return render(
         request,
         "help.html",
-        {"terms": TERMS, "kinds": words.KINDS, "standing": versions.standing()},
+        {
+            "terms": TERMS,
+            "kinds": words.KINDS,
+            "standing": versions.standing(),
+            "tells_story": demo.is_filled(),
+        },
     )

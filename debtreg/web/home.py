@@ -41,7 +41,7 @@ from debtreg.models import (
     WhatIf,
 )
 from debtreg.models.score import ScoreQuerySet
-from debtreg.web import burn, gaps, words
+from debtreg.web import burn, gaps, tour, words
 from debtreg.web.debt import input_label
 from debtreg.web.facets import Facets
 from debtreg.web.ranking import ORDERINGS, RankingFilter
@@ -81,6 +81,7 @@ def home(request: PageRequest) -> HttpResponse:
             "since": since,
             "standing": standing,
             "threshold": standing.threshold,
+            "offers_tour": tour.is_offered(request),
             **context,
         },
     )

@@ -1,5 +1,6 @@
 """The style sheets: no rule for what no page has, and a first load that is light."""
 
+import ast
 import gzip
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.test import Client
 
 STYLES = Path(settings.BASE_DIR, "debtreg/static/debtreg")
 TEMPLATES = Path(settings.BASE_DIR, "templates")
-CODE = [*Path(settings.BASE_DIR, "debtreg").rglob("*.py"), *STYLES.glob("*.js")]
+CODE = list(Path(settings.BASE_DIR, "debtreg").rglob("*.py"))
 
 # Classes that are put together of a word and a state, or that a library gives.
 BUILT = ("bar-", "circuit-", "plot-", "m-", "notice-", "errorlist", "htmx-request")
@@ -26,13 +27,17 @@ def _classes() -> set[str]:
 
 def test_each_class_of_the_style_sheets_is_used() -> None:
     pages = "".join(page.read_text() for page in TEMPLATES.rglob("*.html"))
-    # In a template a class stands in an attribute or a block, in code in a string.
-    named = " ".join(
-        re.findall(r"class=(\"(?:[^\"{]|\{[^}]*\}+)*\"|'[^']*')", pages)
-        + re.findall(r"main_class %\}([\w ]+)", pages)
-        + re.findall(r"[\"'][^\"']*[\"']", "".join(file.read_text() for file in CODE))
-    )
-    used = set(re.findall(r"[\w-]+", named))
+    # In a template a class stands in an attribute or a block, in code in a text.
+    named = re.findall(r"class=(\"(?:[^\"{]|\{[^}]*\}+)*\"|'[^']*')", pages)
+    named += re.findall(r"main_class %\}([\w ]+)", pages)
+    named += [
+        node.value
+        for file in CODE
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    named += [script.read_text() for script in STYLES.glob("*.js")]
+    used = set(re.findall(r"[\w-]+", " ".join(named)))
     assert {name for name in _classes() - used if not name.startswith(BUILT)} == set()
 
 
