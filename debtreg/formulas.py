@@ -10,7 +10,7 @@ import pandas as pd
 from django.utils import timezone
 
 import scoring
-from debtreg import frames, losses, measured, sensitivity
+from debtreg import frames, losses, measured, memo, sensitivity
 from debtreg.models import (
     FACTORS,
     PRICE_UNITS,
@@ -291,7 +291,9 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
     mine = coupled.shares[coupled.shares["item_id"] == item_id]
     if mine.empty:
         return []
-    named = FailureScenario.objects.in_bulk(mine["scenario_id"].tolist())
+    named = memo.kept("scenarios")
+    if missing := set(mine["scenario_id"].tolist()) - named.keys():
+        named |= FailureScenario.objects.in_bulk(missing)
     losses = dict(
         zip(
             coupled.scenarios.scenario_ids.tolist(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 import scoring
@@ -256,21 +256,16 @@ def _entries() -> pd.DataFrame:
 
 def _iterations() -> pd.DataFrame:
     """Open iterations in the order of time, with the room that closed entries leave of them."""
-    rows = (
+    done = Sum("entries__repair_days", filter=Q(entries__state=EntryState.DONE))
+    rows = list(
         Iteration.objects.filter(state=IterationState.OPEN, ends_on__gte=timezone.localdate())
+        .annotate(done=done)
         .order_by("starts_on", "pk")
-        .values_list("pk", "team_id", "starts_on", "capacity_days")
+        .values_list("pk", "team_id", "starts_on", "capacity_days", "done")
     )
-    frame = pd.DataFrame(rows, columns=["iteration_id", "team_id", "starts_on", "capacity_days"])
-    done = dict(
-        BacklogEntry.objects.filter(state=EntryState.DONE, iteration__in=frame["iteration_id"])
-        .values_list("iteration_id")
-        .annotate(days=Sum("repair_days"))
-    )
-    frame["left_days"] = [
-        float(days) - float(done.get(pk) or 0)
-        for pk, days in zip(frame["iteration_id"], frame["capacity_days"], strict=True)
-    ]
+    columns = ["iteration_id", "team_id", "starts_on", "capacity_days"]
+    frame = pd.DataFrame([row[:4] for row in rows], columns=columns)
+    frame["left_days"] = [float(days) - float(gone or 0) for *_, days, gone in rows]
     return frame
 
 

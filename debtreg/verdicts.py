@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from debtreg import memo
 from debtreg.models import BacklogEntry, DebtItem, DebtStatus, EntryState
 from debtreg.numbers import plain, rounded_ratio
 from debtreg.reasons import listed
@@ -38,7 +39,10 @@ def describe(story: dict[str, Any], item: DebtItem) -> dict[str, str]:
     """
     if item.status == DebtStatus.DONE:
         return {"verdict": "", "verdict_reason": ""}
-    entry = BacklogEntry.objects.active().filter(item=item).first()
+    known = memo.kept("entries")
+    if item.pk not in known:
+        known[item.pk] = BacklogEntry.objects.active().filter(item=item).first()
+    entry = known[item.pk]
     what = _returns(story)
     missing = _missing([item])
     code, why = _decided(story, item, entry, missing)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from debtreg import formulas, losses, similar, versions
+from debtreg import formulas, losses, memo, similar, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -59,6 +59,8 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
         .select_related("iteration", "team")
         .order_by("-pk")[: MOST_ENTRIES + 1]
     )
+    entry = next((each for each in entries if each.state in ACTIVE_STATES), None)
+    memo.kept("entries")[pk] = entry
     active = BacklogEntry.objects.active().filter(item=OuterRef("needs"))
     links = list(
         Prerequisite.objects.filter(Q(item=item) | Q(needs=item))
@@ -79,7 +81,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "item": item,
             "over": _while_open(story, shown.get("outcome")),
             "score": score,
-            "entry": next((each for each in entries if each.state in ACTIVE_STATES), None),
+            "entry": entry,
             "story": story,
             "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
             "past_entries": [each for each in entries if each.closed_at][:MOST_ENTRIES],
@@ -125,6 +127,7 @@ def _published(score: Score | None, problem: DebtregError) -> dict[str, Any]:
 def _memberships(item: DebtItem) -> list[ScenarioMember]:
     """Its roles in failure scenarios, each with what it is to the scenario and what that loses."""
     members = list(item.scenario_members.select_related("scenario").order_by("scenario__name"))
+    memo.kept("scenarios").update({each.scenario_id: each.scenario for each in members})
     found = losses.of(each.scenario_id for each in members) if members else {}
     for each in members:
         each.loss = found[each.scenario_id]  # type: ignore[attr-defined]
