@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from django.db import models
+from django.utils import timezone
 
 from debtreg.models import AuditEntry, Channel, User
 from debtreg.numbers import plain
@@ -36,13 +37,14 @@ def record_many(
     changes: Iterable[tuple[models.Model, dict[str, Any], dict[str, Any]]],
     *,
     by: User | None,
+    at: datetime,
 ) -> list[int]:
     """Note the same of several objects, in one write: an entry each, with its old and new values
-    as columns hold them. Returns the keys of the entries."""
+    as columns hold them, and the moment it was decided. Returns the keys of the entries."""
     entries = []
     for obj, *values in changes:
         old, new = ({name: jsonable(value) for name, value in each.items()} for each in values)
-        entries.append(_entry(action, obj, by, old, new))
+        entries.append(_entry(action, obj, by, old, new, at=at))
     return [entry.pk for entry in AuditEntry.objects.bulk_create(entries)]
 
 
@@ -53,6 +55,7 @@ def _entry(
     old: dict[str, Any] | None,
     new: dict[str, Any] | None,
     kind: str = "",
+    at: datetime | None = None,
 ) -> AuditEntry:
     if old is not None and new is not None:
         differing = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
@@ -60,6 +63,7 @@ def _entry(
         new = {name: new.get(name) for name in sorted(differing)}
     key = obj if isinstance(obj, str) else getattr(obj, "key", None) or str(obj.pk)
     return AuditEntry(
+        at=at or timezone.now(),
         actor=by,
         actor_name=by.get_username() if by else "",
         channel=channel.get(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -265,6 +267,25 @@ def _follow(item: DebtItem) -> None:
             entry.state = EntryState.PLANNED if entry.iteration else EntryState.UNSCHEDULED
         names = ("team", "iteration", "state", "placed", "displaced", "displaced_by")
         entry.save(update_fields=names)
+
+
+def bring_back(pks: Sequence[int], since: datetime) -> None:
+    """Undo that entries were taken back since then, in the caller's transaction: where they were,
+    if there is room, else they wait. What is in the backlog again or may not be is left alone."""
+    rows = BacklogEntry.objects.select_for_update(of=("self",)).select_related("item__team")
+    closed = rows.filter(item__in=pks, state=EntryState.WITHDRAWN, closed_at__gte=since)
+    active = set(BacklogEntry.objects.active().filter(item__in=pks).values_list("item", flat=True))
+    for entry in {entry.item_id: entry for entry in closed.order_by("pk")}.values():
+        if entry.item_id in active or _why_not(entry.item) or entry.item.team_id != entry.team_id:
+            continue
+        is_started = entry.item.status == DebtStatus.DOING
+        entry.state = EntryState.STARTED if is_started else EntryState.UNSCHEDULED
+        entry.closed_at, entry.reason = None, "Back, as the decision against it was undone."
+        entry.displaced, entry.displaced_by = [], ""
+        try:
+            _place(entry, _locked_iteration(entry.iteration_id))
+        except (IterationFull, NotPromotable):
+            _place(entry, None)
 
 
 def _why_not(item: DebtItem) -> str:

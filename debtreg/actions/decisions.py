@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 from django.db import transaction
+from django.utils import timezone
 
 from debtreg.actions import audit, backlog, debt, rights
 from debtreg.errors import Conflict, NotFound
@@ -66,16 +67,18 @@ def decide(
             f"{len(set(pks))} debts are chosen; one decision takes 1 to {MOST}.",
             hint="Tick the debts that it is about.",
         )
+    at = timezone.now()
     values = _values(decision, reason, until)
     items = _locked(pks)
     left = {item.key: why for item in items if (why := _against(item, decision, by))}
     wanted = {item.pk: values for item in items if item.key not in left}
-    return _write(items, wanted, left, f"debt.{decision}", by)
+    return _write(items, wanted, left, f"debt.{decision}", by, at)
 
 
 @transaction.atomic
 def undo(*, entries: Sequence[int], by: User | None) -> Decided:
-    """Put back what decisions of one's own have changed, where nobody has changed it since.
+    """Put back what decisions of one's own have changed, where nobody has changed it since, and
+    into the backlog what they have taken out of it.
 
     entries : audit entries as `decide` returns them
 
@@ -101,7 +104,9 @@ def undo(*, entries: Sequence[int], by: User | None) -> Decided:
             left[item.key] = why
         else:
             wanted[item.pk] = before
-    return _write(items, wanted, left, "debt.undo", by)
+    undone = _write(items, wanted, left, "debt.undo", by, timezone.now())
+    backlog.bring_back([item.pk for item in undone.changed], min(e.at for e in found.values()))
+    return undone
 
 
 def _values(decision: Decision, reason: str, until: date | None) -> dict[str, Any]:
@@ -146,6 +151,7 @@ def _write(
     left: dict[str, str],
     action: str,
     by: User | None,
+    at: datetime,
 ) -> Decided:
     changes: list[tuple[DebtItem, dict[str, Any], dict[str, Any]]] = []
     for item in items:
@@ -168,7 +174,7 @@ def _write(
     )
     # Storing looks after what is in the backlog; what is pinned comes into it now.
     backlog.follow(*(item for item in changed if item.pinned))
-    return Decided(changed, left, audit.record_many(action, changes, by=by))
+    return Decided(changed, left, audit.record_many(action, changes, by=by, at=at))
 
 
 def _column(name: str, value: Any) -> Any:

@@ -69,9 +69,9 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
     )
     memberships = _memberships(item)
     try:
-        story = _with_words(scores.explain(pk=pk, item=item))
+        story = with_words(scores.explain(pk=pk, item=item))
     except versions.NoPolicy as error:
-        story = _published(score, error)
+        story = published(score, error)
     shown = outcomes.of_item(pk)
     return render(
         request,
@@ -110,7 +110,7 @@ def _while_open(story: dict[str, Any], outcome: Outcome | None) -> dict[str, Any
     return {"cost": cost, "repair": story["repair_cost"], "roi": story["money_roi"]}
 
 
-def _published(score: Score | None, problem: DebtregError) -> dict[str, Any]:
+def published(score: Score | None, problem: DebtregError) -> dict[str, Any]:
     """What is published of a score, where no policy says how it would come about now."""
     names = ("annual_cost", "benefit", "repair_cost", "roi", "money_roi", "payback_days")
     return {
@@ -136,7 +136,7 @@ def _memberships(item: DebtItem) -> list[ScenarioMember]:
     return members
 
 
-def _with_words(story: dict[str, Any]) -> dict[str, Any]:
+def with_words(story: dict[str, Any]) -> dict[str, Any]:
     """An explanation with each factor called as the form calls it."""
     for impact in story["impacts"]:
         kind = words.KINDS[impact["kind"]]
@@ -305,8 +305,8 @@ def _story(form: DebtForm, impacts: Any, pk: int | None) -> dict[str, Any]:
             story = scores.explain(pk=form.item.pk)  # type: ignore[union-attr]
         except versions.NoPolicy as error:
             return {"problems": [f"{error.message} {error.hint}"]}
-        return _with_words(story) | {"problems": []}
+        return with_words(story) | {"problems": []}
     try:
-        return _with_words(scores.preview(fields=fields, impacts=rows)) | {"problems": problems}
+        return with_words(scores.preview(fields=fields, impacts=rows)) | {"problems": problems}
     except DebtregError as error:
         return {"problems": [*problems, f"{error.message} {error.hint}"]}

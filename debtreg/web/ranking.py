@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -18,6 +20,7 @@ from debtreg.models import (
     BacklogEntry,
     JobState,
     Priority,
+    SavedView,
     Score,
     ScoreState,
     ScoringRun,
@@ -30,6 +33,34 @@ from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 25
 ORDERINGS = {"": ("-sort_roi", "item_id"), "cost": ("-sort_cost", "item_id")}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    label: str | Promise
+    is_number: bool = False
+
+
+# What can stand in a row beside its rank, ROI, key and title; and what does unless chosen.
+COLUMNS = {
+    each.name: each
+    for each in (
+        Column("service", gettext_lazy("Service")),
+        Column("team", gettext_lazy("Team")),
+        Column("cost", gettext_lazy("Costs a year"), is_number=True),
+        Column("benefit", gettext_lazy("Saves a year"), is_number=True),
+        Column("repair", gettext_lazy("Repair"), is_number=True),
+        Column("payback", gettext_lazy("Paid back after"), is_number=True),
+        Column("chance", gettext_lazy("Chance to be above"), is_number=True),
+        Column("state", gettext_lazy("State")),
+        Column("category", gettext_lazy("Category")),
+        Column("tags", gettext_lazy("Tags")),
+        Column("owner", gettext_lazy("Owner")),
+        Column("due", gettext_lazy("Due")),
+    )
+}
+USUAL_COLUMNS = ("service", "team", "cost", "repair", "state")
 
 
 class RankingFilter(forms.Form):
@@ -57,6 +88,12 @@ class RankingFilter(forms.Form):
     ordering = forms.ChoiceField(
         required=False, choices=[(name, name) for name in ORDERINGS], widget=forms.HiddenInput
     )
+    columns = forms.MultipleChoiceField(
+        label=gettext_lazy("Columns"),
+        required=False,
+        choices=[(each.name, each.label) for each in COLUMNS.values()],
+        widget=forms.CheckboxSelectMultiple,
+    )
 
     def __init__(self, data: Any, teams: list[Team], services: list[Service]) -> None:
         super().__init__(data)
@@ -80,6 +117,12 @@ class RankingFilter(forms.Form):
             _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(map(str, problems))}
             for name, problems in self.errors.items()
         ] + search.parse(self.cleaned_data.get("q") or "").problems
+
+    @property
+    def shown(self) -> list[Column]:
+        """What a row shows, in the order of COLUMNS."""
+        chosen = self.cleaned_data.get("columns") or USUAL_COLUMNS
+        return [each for each in COLUMNS.values() if each.name in chosen]
 
     @property
     def is_counted(self) -> bool:
@@ -151,6 +194,8 @@ def ranking(request: PageRequest) -> HttpResponse:
     )
     standing = versions.standing()
     scope = {name: chosen.get(name) for name in ("team", "service")}
+    query = _query(request)
+    kept = list(SavedView.objects.seen_by(request.user))
     form.show_choices(facets)
     response = render(
         request,
@@ -158,7 +203,14 @@ def ranking(request: PageRequest) -> HttpResponse:
         {
             "form": form,
             "page": page,
-            "filtered": any(value not in (None, "") for value in chosen.values()),
+            "filtered": any(
+                value not in (None, "") for name, value in chosen.items() if name != "columns"
+            ),
+            "columns": form.shown,
+            "all_columns": COLUMNS.values(),
+            "views": kept,
+            "query": query,
+            "view": next((each for each in kept if each.query == query), None),
             "count": facets.count(chosen) if form.is_counted else None,
             "states": _choices(ScoreState, facets.counts("state", chosen), chosen.get("state")),
             "every_state": facets.count(chosen, without="state"),
@@ -186,6 +238,13 @@ def _choices(kind: Any, counts: dict[Any, int], chosen: str | None) -> list[dict
         {"value": value, "label": label, "n": counts.get(value, 0), "chosen": value == chosen}
         for value, label in kind.choices
     ]
+
+
+def _query(request: PageRequest) -> str:
+    """What the address says, but for the page of it: what a view keeps."""
+    asked = request.GET.copy()
+    asked.pop("cursor", None)
+    return asked.urlencode()
 
 
 def _without_empty(request: PageRequest) -> str:

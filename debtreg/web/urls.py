@@ -30,6 +30,7 @@ from debtreg.web import (
     services,
     slos,
     tour,
+    workbench,
 )
 
 
@@ -52,6 +53,10 @@ urlpatterns = [
     path("ranking/", ranking.ranking, name="ranking"),
     path("chart/", chart.chart, name="ranking-chart"),
     path("ranking/export/", ranking_export.export, name="ranking-export"),
+    path("ranking/decide/", workbench.decide, name="ranking-decide"),
+    path("ranking/undo/", workbench.undo, name="ranking-undo"),
+    path("ranking/views/", workbench.save_view, name="ranking-view-save"),
+    path("ranking/views/<int:pk>/remove/", workbench.remove_view, name="ranking-view-remove"),
     path("login/", account.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("preferences/", account.preferences, name="preferences"),
@@ -60,6 +65,7 @@ urlpatterns = [
     path("debts/new/", debt.new, name="debt-new"),
     path("debts/preview/", debt.preview, name="debt-preview"),
     path("debts/<debt:pk>/", debt.detail, name="debt-detail"),
+    path("debts/<debt:pk>/why/", workbench.why, name="debt-why"),
     path("debts/<debt:pk>/edit/", debt.edit, name="debt-edit"),
     path("debts/<debt:pk>/promote/", decisions.promote, name="debt-promote"),
     path("debts/<debt:pk>/veto/", decisions.veto, name="debt-veto"),

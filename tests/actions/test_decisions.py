@@ -10,8 +10,16 @@ from django.utils import timezone
 from debtreg.actions import debt, decisions, scores
 from debtreg.actions.decisions import Decision
 from debtreg.errors import DebtregError, NotFound
-from debtreg.models import AuditEntry, BacklogEntry, DebtItem, DebtStatus, Role
-from tests.factories import DebtItemFactory, PriceFactory, TeamFactory, UserFactory, toil
+from debtreg.models import AuditEntry, BacklogEntry, DebtItem, DebtStatus, EntryState, Role
+from tests.factories import (
+    BacklogEntryFactory,
+    DebtItemFactory,
+    IterationFactory,
+    PriceFactory,
+    TeamFactory,
+    UserFactory,
+    toil,
+)
 
 TOMORROW = timezone.localdate() + timedelta(days=1)
 
@@ -92,6 +100,39 @@ def test_pinned_debts_are_in_the_backlog_at_once_and_vetoed_ones_leave_it(items,
 
     decisions.undo(entries=decided.entries, by=owner)
     assert BacklogEntry.objects.active().count() == 3
+
+
+def test_undoing_a_veto_puts_debts_back_where_they_were_if_there_is_room(items, owner):
+    sprint = IterationFactory(team=items[0].team, capacity_days=2)
+    started, planned, crowded = (
+        BacklogEntryFactory(
+            item=item, team=item.team, iteration=sprint, repair_days=1, state=EntryState.PLANNED
+        )
+        for item in items
+    )
+    DebtItem.objects.filter(pk=items[0].pk).update(status=DebtStatus.DOING)
+    decided = decide(items, Decision.VETO, owner, reason="Not now")
+    assert not BacklogEntry.objects.active().exists()
+
+    decisions.undo(entries=decided.entries, by=owner)
+
+    found = {entry.pk: entry for entry in BacklogEntry.objects.active()}
+    assert found[started.pk].state == EntryState.STARTED
+    assert (found[planned.pk].state, found[planned.pk].iteration) == (EntryState.PLANNED, sprint)
+    assert found[crowded.pk].state == EntryState.UNSCHEDULED
+    assert {entry.closed_at for entry in found.values()} == {None}
+
+
+def test_what_left_the_backlog_before_is_not_brought_back(items, owner):
+    BacklogEntryFactory(
+        item=items[0],
+        team=items[0].team,
+        state=EntryState.WITHDRAWN,
+        closed_at=timezone.now() - timedelta(minutes=1),
+    )
+    decided = decide(items, Decision.VETO, owner, reason="Not now")
+    decisions.undo(entries=decided.entries, by=owner)
+    assert not BacklogEntry.objects.active().exists()
 
 
 def test_what_is_so_already_or_may_not_be_decided_is_left(items, owner):

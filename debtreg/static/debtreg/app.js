@@ -40,3 +40,35 @@ document.addEventListener("toggle", (event) => {
   const button = document.querySelector(`[popovertarget="${event.target.id}"]`);
   button?.setAttribute("aria-expanded", event.newState === "open");
 }, true);
+
+// The keys of a list, as its "Keys" says: what has the focus is the row that they are about.
+const rowOf = (node) => node?.closest?.("[data-rows] > tr");
+const linkOf = (row) => row?.querySelector("td.title a");
+const move = (step) => {
+  const rows = [...document.querySelectorAll("[data-rows] > tr")];
+  const here = rows.indexOf(rowOf(document.activeElement));
+  linkOf(rows[here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step])?.focus();
+};
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  x: () => rowOf(document.activeElement)?.querySelector("input[name=pk]")?.click(),
+  e: () => rowOf(document.activeElement)?.querySelector("details > summary")?.click(),
+  "/": () => document.getElementById("id_q")?.focus(),
+  "?": () => document.getElementById("keys")?.togglePopover(),
+};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) return;
+  if (!document.querySelector("[data-rows]") || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+// One box ticks all of a page.
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-all]")) return;
+  document.querySelectorAll(`input[name=${event.target.dataset.all}]`).forEach((box) => {
+    box.checked = event.target.checked;
+  });
+});
