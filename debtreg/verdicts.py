@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from debtreg import memo
 from debtreg.models import BacklogEntry, DebtItem, DebtStatus, EntryState
-from debtreg.numbers import plain, rounded_ratio
+from debtreg.numbers import rounded_ratio
 from debtreg.reasons import listed
 
 # In the order in which they are asked; "" for a debt that is resolved.
@@ -151,5 +151,5 @@ def _missing(items: Sequence[DebtItem]) -> list[str]:
 def _ratio(value: Any, rough: bool) -> str:
     """As the pages show it beside."""
     if rough:
-        return f"≈ {plain(rounded_ratio(value))}"
+        return f"≈ {rounded_ratio(value):,f}"
     return f"{float(value):,.{2 if float(value) < 10 else 1 if float(value) < 100 else 0}f}"
