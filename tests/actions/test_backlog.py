@@ -473,7 +473,7 @@ def test_what_a_person_moves_stays_there_and_says_so_but_is_no_pin(run, new, spr
     debt.update(pk=item.pk, fields={}, impacts=[toil(1)], by=None)
     run()
     entry.refresh_from_db()
-    assert (entry.state, entry.reason) == ("withdrawn", "ROI ≈ 0.038 has fallen below 2.5.")
+    assert (entry.state, entry.reason) == ("withdrawn", "ROI ≈ 0.042 has fallen below 2.5.")
     assert entry_of(rich).state == "planned"
 
 
