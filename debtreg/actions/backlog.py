@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery, Sum, Value
+from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from debtreg.models import (
     EntryState,
     Iteration,
     IterationState,
+    Prerequisite,
     Team,
     User,
 )
@@ -36,6 +37,17 @@ class IterationFull(Conflict):
             f"{item.key} '{item.title}' needs {days:.1f} person-days;"
             f" {iteration.name} has {left:.1f} left.",
             hint="Choose a later iteration, or take something out of this one.",
+        )
+
+
+class OutOfOrder(Conflict):
+    """A debt would stand in an iteration before what must be repaired first."""
+
+    def __init__(self, item: DebtItem, where: str, needs: DebtItem, later: str) -> None:
+        super().__init__(
+            f"{item.key} '{item.title}' would be in {where}, but it needs {needs.key}"
+            f" '{needs.title}' first, which would be in {later}.",
+            hint=f"Move {needs.key} forward, or {item.key} back.",
         )
 
 
@@ -60,6 +72,8 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
         if iteration is not None and entry.iteration_id != iteration.pk:
             _move(entry, iteration, by)
         return entry
+    if iteration is not None:
+        _check_order(item, iteration)
     team = item.team
     if team is None:
         raise NotPromotable(
@@ -94,6 +108,7 @@ def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> Backlog
     """Put an entry into another iteration, or back among those that wait for one.
 
     Runs leave it there as long as it is worth its repair: a person has decided where, not whether.
+    Raises IterationFull, OutOfOrder, NotPromotable.
     """
     iteration = _locked_iteration(iteration_id)
     entry = _locked_entry(entry_id)
@@ -106,6 +121,7 @@ def _move(entry: BacklogEntry, iteration: Iteration | None, by: User | None) -> 
     old = {"iteration": entry.iteration.name if entry.iteration else None}
     entry.placed, entry.placed_by = True, by
     if entry.iteration != iteration:
+        _check_order(entry.item, iteration)
         entry.displaced, entry.displaced_by = [], ""
         _displaces_no_more(entry)
         where = f"Put into {iteration.name}" if iteration else "Put among those that wait"
@@ -370,6 +386,38 @@ def days_left(iteration: Iteration, without: BacklogEntry | None = None) -> Deci
     if without is not None and without.pk:
         entries = entries.exclude(pk=without.pk)
     return iteration.capacity_days - (entries.aggregate(n=Sum("repair_days"))["n"] or Decimal(0))
+
+
+def _check_order(item: DebtItem, iteration: Iteration | None) -> None:
+    """Raise OutOfOrder where a direct prerequisite would come in a later iteration.
+
+    What is in no backlog has no place to compare, and what is begun waits for nothing any more.
+    """
+    links = list(
+        Prerequisite.objects.filter(Q(item=item) | Q(needs=item)).select_related("item", "needs")
+    )
+    others = {pk for link in links for pk in (link.item_id, link.needs_id)} - {item.pk}
+    entries = {
+        entry.item_id: entry
+        for entry in BacklogEntry.objects.active()
+        .filter(item__in=others)
+        .select_related("iteration")
+    }
+    for link in links:
+        other = entries.get(link.needs_id if link.item_id == item.pk else link.item_id)
+        if other is None or (link.needs_id == item.pk and other.state == EntryState.STARTED):
+            continue
+        first, then = other.iteration, iteration
+        if link.needs_id == item.pk:
+            first, then = then, first
+        if then and (first is None or first.starts_on > then.starts_on):
+            raise OutOfOrder(link.item, _place_of(then), link.needs, _place_of(first))
+
+
+def _place_of(iteration: Iteration | None) -> str:
+    if iteration is None:
+        return "no iteration yet"
+    return f"{iteration.name} (from {iteration.starts_on})"
 
 
 def _close(entry: BacklogEntry, state: str, reason: str) -> None:

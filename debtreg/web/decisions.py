@@ -10,14 +10,15 @@ from django.utils.translation import gettext as _
 
 from debtreg.actions import backlog, debt
 from debtreg.models import DebtItem
-from debtreg.web.errors import chosen_key, command
+from debtreg.web.errors import chosen_key, command, named
 from debtreg.web.forms import DecisionForm
 from debtreg.web.requests import PageRequest
 
 
 def _done(request: PageRequest, item: DebtItem, text: str) -> str:
+    """Where to go from a decision: the page that its form names, else that of the item."""
     messages.success(request, text % {"key": item.key})
-    return reverse("debt-detail", args=[item.pk])
+    return named(request) or reverse("debt-detail", args=[item.pk])
 
 
 def _reasoned(request: PageRequest, pk: int, action: Any, text: str) -> str | None:
@@ -27,7 +28,7 @@ def _reasoned(request: PageRequest, pk: int, action: Any, text: str) -> str | No
         name, problems = next(iter(form.errors.items()))
         label = {"reason": _("Reason"), "until": _("Until")}[name]
         messages.error(request, f"{label}: {problems[0]}")
-        return reverse("debt-detail", args=[pk])
+        return named(request) or reverse("debt-detail", args=[pk])
     return _done(request, action(pk=pk, **form.cleaned_data, by=request.user), text)
 
 

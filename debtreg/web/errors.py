@@ -95,12 +95,18 @@ def command(view: Callable[..., Any]) -> Callable[..., HttpResponse]:
 
 def back(request: HttpRequest) -> str:
     """The page that the request came from, if it is one of ours; else their home."""
-    for url in (request.POST.get("next"), request.META.get("HTTP_REFERER")):
-        if url and url_has_allowed_host_and_scheme(
-            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-        ):
-            return url
-    return resolve_url("home")
+    came_from = request.META.get("HTTP_REFERER", "")
+    return named(request) or _ours(request, came_from) or resolve_url("home")
+
+
+def named(request: HttpRequest) -> str:
+    """The page of ours that a form names as the next one; empty if it names none."""
+    return _ours(request, request.POST.get("next", ""))
+
+
+def _ours(request: HttpRequest, url: str) -> str:
+    hosts, secure = {request.get_host()}, request.is_secure()
+    return url if url_has_allowed_host_and_scheme(url, hosts, require_https=secure) else ""
 
 
 def chosen_key(request: HttpRequest, name: str, sent: QueryDict | None = None) -> int | None:

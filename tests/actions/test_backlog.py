@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from debtreg import plans
 from debtreg.actions import backlog, catalog, debt, scores
-from debtreg.actions.backlog import IterationFull, NotPromotable
+from debtreg.actions.backlog import IterationFull, NotPromotable, OutOfOrder
 from debtreg.errors import Conflict, DebtregError, NotFound
 from debtreg.models import (
     AuditEntry,
@@ -218,6 +218,36 @@ def test_an_entry_moves_between_iterations_and_back_to_waiting(new, sprint):
         ({"iteration": None}, {"iteration": "Sprint 12"}),
         ({"iteration": "Sprint 12"}, {"iteration": None}),
     ]
+
+
+def test_nothing_moves_before_what_it_needs_or_behind_what_needs_it(new, team, sprint):
+    later = IterationFactory(
+        team=team, name="Sprint 13", starts_on=sprint.starts_on + timedelta(days=14)
+    )
+    first, second = new(effort=1, title="First"), new(effort=1, title="Second")
+    Prerequisite.objects.create(item=second, needs=first)
+    before = backlog.promote(pk=first.pk, iteration_id=later.pk, by=None)
+    after = backlog.promote(pk=second.pk, iteration_id=later.pk, by=None)
+
+    early = f"would be in Sprint 12 (from {sprint.starts_on}), but it needs {first.key} 'First'"
+    with pytest.raises(OutOfOrder) as refused:
+        backlog.move(entry_id=after.pk, iteration_id=sprint.pk, by=None)
+    assert early in refused.value.message
+    assert f"which would be in Sprint 13 (from {later.starts_on})" in refused.value.message
+    with pytest.raises(OutOfOrder, match="which would be in no iteration yet"):
+        backlog.move(entry_id=before.pk, iteration_id=None, by=None)
+
+    backlog.move(entry_id=before.pk, iteration_id=sprint.pk, by=None)
+    assert backlog.move(entry_id=after.pk, iteration_id=sprint.pk, by=None).iteration == sprint
+
+
+def test_what_is_begun_waits_for_nothing_any_more(new, team, sprint):
+    first, second = new(effort=1), new(effort=1)
+    Prerequisite.objects.create(item=second, needs=first)
+    before = backlog.promote(pk=first.pk, iteration_id=sprint.pk, by=None)
+    after = backlog.promote(pk=second.pk, iteration_id=sprint.pk, by=None)
+    backlog.start(entry_id=after.pk, by=None)
+    assert backlog.move(entry_id=before.pk, iteration_id=None, by=None).iteration is None
 
 
 def test_a_started_entry_stays_started_wherever_it_is(new, sprint):

@@ -174,6 +174,20 @@ def test_starting_finishing_and_taking_back(owner: Client, company: Company) -> 
     assert other.reason == "Not now"
 
 
+def test_a_pin_and_a_veto_of_a_card_lead_back_to_the_board(owner: Client, company: Company) -> None:
+    board, path = "/backlog/teams/payments/", f"/debts/{company.best.key}"
+    page = press(owner, f"{path}/pin/", pinned="yes", next=f"{board}#entry-{company.entry.pk}")
+    assert "is pinned" in page
+    assert 'id="board"' in page
+    assert "This field is required" in (refused := press(owner, f"{path}/veto/", next=board))
+    assert 'id="board"' in refused
+    page = press(owner, f"{path}/veto/", reason="Switched off in May", next=board)
+    assert "is kept out of the backlog" in page
+    assert f"entry-{company.entry.pk}" not in page
+    page = press(owner, f"{path}/lift-veto/", next="https://elsewhere.example/")
+    assert "may be promoted again" in page
+
+
 def test_the_board_takes_as_many_queries_for_40_entries_as_for_1(
     owner: Client, company: Company, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
