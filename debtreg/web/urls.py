@@ -29,6 +29,7 @@ from debtreg.web import (
     scenarios,
     services,
     slos,
+    styleguide,
     tour,
     workbench,
 )
@@ -166,6 +167,7 @@ urlpatterns = [
     path("calculators/", calculators.index, name="calculator-list"),
     path("calculators/<slug:name>/", calculators.detail, name="calculator-detail"),
     path("help/", help.index, name="help"),
+    path("styleguide/", styleguide.index, name="styleguide"),
     path("tour/start/", tour.start, name="tour-start"),
     path("tour/leave/", tour.leave, name="tour-leave"),
 ]

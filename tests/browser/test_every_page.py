@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from debtreg import budgets
+from debtreg.actions import audit, demo
 from debtreg.models import (
     ImportStep,
     JobState,
@@ -34,6 +35,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 def paths(company: Company) -> dict[str, str]:
     """Every page of the product, by name."""
+    audit.record(demo.FILLED, "demo", by=None, kind="demo")
     waiting = ScoringRunFactory(state=JobState.RUNNING, stage="scoring", done=3, total=9)
     over = ScoringRunFactory(state=JobState.DONE, items=4, annual_cost=20000)
     over_what_if = what_was_worked_out(company.best)
@@ -129,6 +131,7 @@ def paths(company: Company) -> dict[str, str]:
         "breaker": "/calculators/breaker/",
         "roi": "/calculators/roi/",
         "help": "/help/",
+        "style guide": "/styleguide/",
     }
 
 
