@@ -50,10 +50,9 @@ def term(context: Context, anchor: str) -> SafeString:
     seen = vars(context["request"]).setdefault("terms_explained", Counter())
     seen[anchor] += 1
     number = "" if seen[anchor] == 1 else f"-{seen[anchor]}"
-    return loader.render_to_string(
-        "parts/_term.html",
-        {"term": TERMS[anchor], "anchor": anchor, "id": f"term-{anchor}{number}"},
-    )
+    shown = {"term": TERMS[anchor], "anchor": anchor, "id": f"term-{anchor}{number}"}
+    # Without the end of its last line, which would be a space before what follows the mark.
+    return SafeString(loader.render_to_string("parts/_term.html", shown).strip())
 
 
 @register.simple_tag(takes_context=True)
