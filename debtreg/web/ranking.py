@@ -248,9 +248,11 @@ def _query(request: PageRequest) -> str:
 
 
 def _without_empty(request: PageRequest) -> str:
-    """Drop the filters that a form sent empty, for links too; the page's address without them."""
+    """Drop what a form sent empty or as usual, for links too; the page's address without it."""
     kept = request.GET.copy()
     for name in [name for name in kept if not kept[name]]:
         del kept[name]
+    if sorted(kept.getlist("columns")) == sorted(USUAL_COLUMNS):
+        del kept["columns"]
     request.GET = kept  # type: ignore[assignment]
     return f"{request.path}?{kept.urlencode()}" if kept else request.path

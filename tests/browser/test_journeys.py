@@ -50,10 +50,10 @@ def test_filters_change_the_list_and_the_address_without_loading_the_page(
     rows = page.get_by_role("row")
     expect(rows).to_have_count(1 + 4)
     page.evaluate("window.sameDocument = true")
-    page.get_by_label("Team").select_option("accounts")
+    page.locator("#id_team").select_option("accounts")
     expect(rows).to_have_count(1 + 1)
     expect(page).to_have_url("/ranking/?team=accounts")
-    page.get_by_label("Team").select_option("")
+    page.locator("#id_team").select_option("")
     page.get_by_label("Search").press_sequentially("nobody knows")
     expect(rows).to_have_count(1 + 2)
     expect(page.get_by_label("Search")).to_be_focused()
@@ -64,6 +64,30 @@ def test_filters_change_the_list_and_the_address_without_loading_the_page(
     expect(page.get_by_label("Search")).to_have_value("nobody knows")
     page.go_back()
     expect(rows).to_have_count(1 + 4)
+
+
+def test_the_ranking_is_worked_through_by_keys_alone(
+    visit: Callable[..., Page], company: Company
+) -> None:
+    page = visit("/ranking/", "product_owner")
+    for key in ["j", "e", "x", "j", "k"]:
+        page.keyboard.press(key)
+    row = page.get_by_role("row").filter(has_text=company.best.title)
+    expect(row.get_by_role("link", name=company.best.title)).to_be_focused()
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    expect(row).to_contain_text("times that in the first year")
+    many = page.get_by_role("form", name="Decide on the ticked debts")
+    many.get_by_label("Decision").select_option("veto")
+    many.get_by_label("Reason").fill("jxk")
+    many.get_by_role("button", name="Decide").click()
+    expect(page.get_by_role("status")).to_contain_text("1 debt is kept out of the backlog.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status")).to_contain_text("1 debt is as it was.")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
 
 
 def test_a_product_owner_moves_a_debt_on_the_board(

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from debtreg.models import DebtItem, Role, SavedView
+from debtreg.web.ranking import USUAL_COLUMNS
 from tests.web.company import Company
 
 
@@ -128,3 +129,10 @@ def test_columns_are_chosen_and_stay_in_the_address(engineer: Client, company: C
     page = engineer.get(f"{reverse('ranking')}?columns=nothing").text
     assert "nothing" in page
     assert 'scope="col">Team' in page
+
+
+def test_the_usual_columns_are_not_said_in_the_address(engineer: Client, company: Company) -> None:
+    usual = "&".join(f"columns={name}" for name in USUAL_COLUMNS)
+    answer = engineer.get(f"{reverse('ranking')}?q=&{usual}", headers={"HX-Request": "true"})
+    assert answer["HX-Push-Url"] == reverse("ranking")
+    assert "Keep this view" not in answer.text
