@@ -9,6 +9,7 @@ COPY manage.py ./
 COPY scoring scoring
 COPY debtreg debtreg
 COPY templates templates
+COPY locale locale
 COPY demo demo
 # Files get hashed names and compressed copies. The key is for this step only and signs nothing.
 RUN SECRET_KEY=only-for-collecting-static-files-in-this-step-of-the-build STATIC_ROOT=/app/static VAR_DIR=/tmp/var \

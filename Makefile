@@ -14,7 +14,7 @@ JOBS ?= auto
 ARGS ?=
 export PORT
 
-.PHONY: help setup demo run test check format bench lock audit reset
+.PHONY: help setup demo run test check format messages bench lock audit reset
 
 help:
 	@echo "debtreg: make TARGET"
@@ -49,6 +49,9 @@ check: $(DEV) ## format, lint, types, import contracts, migrations, templates, l
 format: $(DEV) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: $(DEV) ## texts of the pages into locale/, for those who translate, and back
+	$(BIN)/python -m debtreg.translations
 
 bench: $(DEV) ## the benchmarks: a table, and JSON in var/
 	$(BIN)/python -m bench $(ARGS)

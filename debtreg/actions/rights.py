@@ -71,7 +71,7 @@ def check(user: User | None, verb: str, obj: DebtItem | Iteration | Team | None 
     """Raises NotAllowed, saying who may."""
     if may(user, verb, obj):
         return
-    roles = " or ".join(Role(role).label for role in (*ROLES[verb], Role.ADMIN))
+    roles = " or ".join(str(Role(role).label) for role in (*ROLES[verb], Role.ADMIN))
     of_team = " of the team it belongs to" if verb in OWN_TEAM else ""
     raise NotAllowed(
         f"You may not {WHAT[verb]} here.", hint=f"This is for: {roles}{of_team}. Ask one of them."

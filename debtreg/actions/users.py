@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -73,6 +74,14 @@ def visit(*, user: User) -> datetime | None:
         return user.visited_at
     User.objects.filter(pk=user.pk).update(visited_at=user.visited_at, seen_at=user.seen_at)
     return user.visited_at
+
+
+def choose_language(*, user: User, language: str) -> None:
+    """Show pages to this person in a language from now on; "" asks their browser."""
+    if language not in ("", *dict(settings.LANGUAGES)):
+        raise NotValid(f"There are no pages in {language!r}.")
+    user.language = language
+    User.objects.filter(pk=user.pk).update(language=language)
 
 
 def leave_tour(*, user: User) -> None:

@@ -7,13 +7,14 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class Channel(models.TextChoices):
-    PAGE = "page", "Page"
-    API = "api", "API"
-    JOB = "job", "Job"
-    COMMAND = "command", "Command"
+    PAGE = "page", _("Page")
+    API = "api", _("API")
+    JOB = "job", _("Job")
+    COMMAND = "command", _("Command")
 
 
 class AuditEntry(models.Model):

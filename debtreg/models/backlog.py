@@ -8,13 +8,14 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .words import known_words
 
 
 class IterationState(models.TextChoices):
-    OPEN = "open", "Open"
-    CLOSED = "closed", "Closed"
+    OPEN = "open", _("Open")
+    CLOSED = "closed", _("Closed")
 
 
 class Iteration(models.Model):
@@ -64,11 +65,11 @@ class Iteration(models.Model):
 
 
 class EntryState(models.TextChoices):
-    UNSCHEDULED = "unscheduled", "Waiting for room"
-    PLANNED = "planned", "Planned"
-    STARTED = "started", "Started"
-    DONE = "done", "Done"
-    WITHDRAWN = "withdrawn", "Taken back"
+    UNSCHEDULED = "unscheduled", _("Waiting for room")
+    PLANNED = "planned", _("Planned")
+    STARTED = "started", _("Started")
+    DONE = "done", _("Done")
+    WITHDRAWN = "withdrawn", _("Taken back")
 
 
 ACTIVE_STATES = [EntryState.UNSCHEDULED, EntryState.PLANNED, EntryState.STARTED]

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .job import Job
 from .slo import STEPS
@@ -13,9 +14,9 @@ from .words import known_words
 
 
 class AuthKind(models.TextChoices):
-    NONE = "none", "None"
-    BASIC = "basic", "User and password"
-    BEARER = "bearer", "Bearer token"
+    NONE = "none", _("None")
+    BASIC = "basic", _("User and password")
+    BEARER = "bearer", _("Bearer token")
 
 
 class Connection(models.Model):

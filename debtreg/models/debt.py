@@ -11,6 +11,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from debtreg.blank import is_blank
 
@@ -20,25 +21,25 @@ from .words import known_words
 
 
 class DebtStatus(models.TextChoices):
-    OPEN = "open", "Open"
-    DOING = "doing", "In progress"
-    DONE = "done", "Resolved"
-    ACCEPTED = "accepted", "Accepted"
+    OPEN = "open", _("Open")
+    DOING = "doing", _("In progress")
+    DONE = "done", _("Resolved")
+    ACCEPTED = "accepted", _("Accepted")
 
 
 class Confidence(models.TextChoices):
     """How sure the effort estimate is; the policy adds a contingency for each class."""
 
-    NONE = "", "Not stated"
-    HIGH = "high", "High"
-    MEDIUM = "medium", "Medium"
-    LOW = "low", "Low"
+    NONE = "", _("Not stated")
+    HIGH = "high", _("High")
+    MEDIUM = "medium", _("Medium")
+    LOW = "low", _("Low")
 
 
 class EffortUnit(models.TextChoices):
-    PERSON_DAY = "person_day", "Person-days"
-    HOUR = "hour", "Hours"
-    STORY_POINT = "story_point", "Story points"
+    PERSON_DAY = "person_day", _("Person-days")
+    HOUR = "hour", _("Hours")
+    STORY_POINT = "story_point", _("Story points")
 
 
 KEY_PREFIX = "DEBT-"

@@ -7,20 +7,21 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .words import known_words
 
 
 class FindingKind(models.TextChoices):
-    UNPARSED = "unparsed", "Cannot be read"
-    UNCONFIRMED = "unconfirmed", "Not confirmed"
-    EDGE_MISSING = "edge_missing", "Edge not in the catalog"
-    INFEASIBLE = "infeasible", "Cannot be kept"
-    NO_PROMISE = "no_promise", "Rests on no promise"
-    UNKNOWN_DEDUCTION = "unknown_deduction", "Penalty not known"
-    UNMEASURABLE = "unmeasurable", "Cannot be measured"
-    NO_DATA = "no_data", "No data"
-    OVERCOUNTED = "overcounted", "Counted more than once"
+    UNPARSED = "unparsed", _("Cannot be read")
+    UNCONFIRMED = "unconfirmed", _("Not confirmed")
+    EDGE_MISSING = "edge_missing", _("Edge not in the catalog")
+    INFEASIBLE = "infeasible", _("Cannot be kept")
+    NO_PROMISE = "no_promise", _("Rests on no promise")
+    UNKNOWN_DEDUCTION = "unknown_deduction", _("Penalty not known")
+    UNMEASURABLE = "unmeasurable", _("Cannot be measured")
+    NO_DATA = "no_data", _("No data")
+    OVERCOUNTED = "overcounted", _("Counted more than once")
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):

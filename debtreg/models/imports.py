@@ -6,6 +6,7 @@ import json
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .job import Job
 from .price import money_point
@@ -25,8 +26,8 @@ class LedgerSource(models.Model):
 
 
 class ImportStep(models.TextChoices):
-    PREVIEW = "preview", "Preview"
-    COMMIT = "commit", "Commit"
+    PREVIEW = "preview", _("Preview")
+    COMMIT = "commit", _("Commit")
 
 
 class LedgerImport(Job):
@@ -107,9 +108,9 @@ class LedgerFinding(models.Model):
 
 
 class RowState(models.TextChoices):
-    IMPORTED = "imported", "Imported"
-    HELD = "held", "Waits for a person"
-    GONE = "gone", "No longer in the ledger"
+    IMPORTED = "imported", _("Imported")
+    HELD = "held", _("Waits for a person")
+    GONE = "gone", _("No longer in the ledger")
 
 
 def _unchecked(to: str, **options: Any) -> models.ForeignKey[Any, Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .price import AMOUNT_LIMIT, Grade, ImpactKind
 from .words import known_words
@@ -16,10 +17,10 @@ from .words import known_words
 class OutcomeState(models.TextChoices):
     """Not stored: it follows from the day, too."""
 
-    DUE = "due", "Measurement due"
-    WAITING = "waiting", "Not due yet"
-    MEASURED = "measured", "Measured"
-    REOPENED = "reopened", "Reopened"
+    DUE = "due", _("Measurement due")
+    WAITING = "waiting", _("Not due yet")
+    MEASURED = "measured", _("Measured")
+    REOPENED = "reopened", _("Reopened")
 
 
 class OutcomeQuerySet(models.QuerySet["Outcome"]):
@@ -220,8 +221,8 @@ class OutcomeImpact(models.Model):
 
 
 class Side(models.TextChoices):
-    BEFORE = "before", "Before the repair"
-    AFTER = "after", "After the repair"
+    BEFORE = "before", _("Before the repair")
+    AFTER = "after", _("After the repair")
 
 
 class ReadingGrade(models.TextChoices):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .words import known_words
 
@@ -14,23 +15,23 @@ from .words import known_words
 class Grade(models.TextChoices):
     """Where a number comes from, best first."""
 
-    MEASURED = "measured", "Measured"
-    INFERRED = "inferred", "Inferred"
-    ESTIMATED = "estimated", "Estimated"
-    DEFAULT = "default", "Default"
+    MEASURED = "measured", _("Measured")
+    INFERRED = "inferred", _("Inferred")
+    ESTIMATED = "estimated", _("Estimated")
+    DEFAULT = "default", _("Default")
 
 
 class ImpactKind(models.TextChoices):
     """The order is that of scoring.KINDS."""
 
-    LATENCY = "latency", "Latency"
-    ERRORS = "errors", "Errors"
-    DOWNTIME = "downtime", "Downtime"
-    CREDITS = "credits", "SLA credits"
-    COMPLIANCE = "compliance", "Compliance"
-    TOIL = "toil", "Toil"
-    DRAG = "drag", "Drag on development"
-    STATED = "stated", "Stated yearly cost"
+    LATENCY = "latency", _("Latency")
+    ERRORS = "errors", _("Errors")
+    DOWNTIME = "downtime", _("Downtime")
+    CREDITS = "credits", _("SLA credits")
+    COMPLIANCE = "compliance", _("Compliance")
+    TOIL = "toil", _("Toil")
+    DRAG = "drag", _("Drag on development")
+    STATED = "stated", _("Stated yearly cost")
 
 
 DAY_RATE = "day_rate"

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from .slo import STEPS
 from .words import known_words
@@ -21,9 +22,9 @@ MOST_EVENTS = 10**10
 
 
 class ReadingSource(models.TextChoices):
-    PROMETHEUS = "prometheus", "Prometheus"
-    API = "api", "API"
-    CSV = "csv", "CSV file"
+    PROMETHEUS = "prometheus", _("Prometheus")
+    API = "api", _("API")
+    CSV = "csv", _("CSV file")
 
 
 class Reading(models.Model):
@@ -101,14 +102,14 @@ class ReadingDay(RollUp):
 class StateWindow(models.TextChoices):
     """The windows over which burn is shown; PERIOD is the SLO's own."""
 
-    MINUTES_5 = "5m", "5 min"
-    MINUTES_30 = "30m", "30 min"
-    HOURS_1 = "1h", "1 h"
-    HOURS_2 = "2h", "2 h"
-    HOURS_6 = "6h", "6 h"
-    DAYS_1 = "1d", "1 d"
-    DAYS_3 = "3d", "3 d"
-    PERIOD = "period", "Period"
+    MINUTES_5 = "5m", _("5 min")
+    MINUTES_30 = "30m", _("30 min")
+    HOURS_1 = "1h", _("1 h")
+    HOURS_2 = "2h", _("2 h")
+    HOURS_6 = "6h", _("6 h")
+    DAYS_1 = "1d", _("1 d")
+    DAYS_3 = "3d", _("3 d")
+    PERIOD = "period", _("Period")
 
 
 class SloState(models.Model):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .estimate import order_constraint, within
 from .price import AMOUNT_LIMIT, Grade
@@ -72,9 +73,9 @@ class FailureScenario(models.Model):
 class MemberRole(models.TextChoices):
     """The order is that of scoring.ROLES."""
 
-    GATE = "gate", "Gate"
-    ALTERNATIVE = "alternative", "Alternative"
-    AMPLIFIER = "amplifier", "Amplifier"
+    GATE = "gate", _("Gate")
+    ALTERNATIVE = "alternative", _("Alternative")
+    AMPLIFIER = "amplifier", _("Amplifier")
 
 
 class ScenarioMember(models.Model):

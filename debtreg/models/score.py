@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models import Count, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from .job import Job, JobState
 
@@ -48,9 +49,9 @@ class ScoringRun(Job):
 
 
 class ScoreState(models.TextChoices):
-    PRICED = "priced", "Priced"
-    NEEDS_ESTIMATE = "needs_estimate", "Needs an effort estimate"
-    UNPRICED = "unpriced", "Not priced"
+    PRICED = "priced", _("Priced")
+    NEEDS_ESTIMATE = "needs_estimate", _("Needs an effort estimate")
+    UNPRICED = "unpriced", _("Not priced")
 
 
 class Priority(models.TextChoices):
@@ -63,13 +64,13 @@ class Priority(models.TextChoices):
 class PriorityReason(models.TextChoices):
     """Why a priority is what it is; the words of scoring.PRIORITY_REASONS."""
 
-    GATE = "gate", "An expensive failure scenario needs it"
-    BUDGET = "budget", "It uses up much of an error budget"
-    COST = "cost", "It costs much of what all debts cost"
-    PRICED = "priced", "It is priced, and smaller"
-    UNPRICED = "unpriced", "Nobody has said what it costs"
-    NEGLIGIBLE = "negligible", "It costs next to nothing"
-    BURN = "burn", "An error budget that it threatens has lost a week's worth within three days"
+    GATE = "gate", _("An expensive failure scenario needs it")
+    BUDGET = "budget", _("It uses up much of an error budget")
+    COST = "cost", _("It costs much of what all debts cost")
+    PRICED = "priced", _("It is priced, and smaller")
+    UNPRICED = "unpriced", _("Nobody has said what it costs")
+    NEGLIGIBLE = "negligible", _("It costs next to nothing")
+    BURN = "burn", _("An error budget that it threatens has lost a week's worth within three days")
 
 
 # Where the two states without an ROI stand in the ranking: below every ROI, in this order.
@@ -284,15 +285,15 @@ class Score(models.Model):
 class Cause(models.TextChoices):
     """Why a score moved."""
 
-    INPUT = "input", "The item was changed"
-    PRICE = "price", "A price or day rate was changed"
-    CATALOG = "catalog", "The service or team was changed"
-    WEIGHT = "weight", "A guarantee's weight was changed"
-    SCENARIO = "scenario", "A failure scenario was changed"
-    POLICY = "policy", "Another policy version"
-    PORTFOLIO = "portfolio", "The debts beside it were changed"
-    MEASURED = "measured", "An SLO was measured"
-    BURN = "burn", "An error budget began or ceased to burn"
+    INPUT = "input", _("The item was changed")
+    PRICE = "price", _("A price or day rate was changed")
+    CATALOG = "catalog", _("The service or team was changed")
+    WEIGHT = "weight", _("A guarantee's weight was changed")
+    SCENARIO = "scenario", _("A failure scenario was changed")
+    POLICY = "policy", _("Another policy version")
+    PORTFOLIO = "portfolio", _("The debts beside it were changed")
+    MEASURED = "measured", _("An SLO was measured")
+    BURN = "burn", _("An error budget began or ceased to burn")
 
 
 class ScoreChange(models.Model):

@@ -10,6 +10,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .words import known_words
 
@@ -36,39 +37,39 @@ class SliKind(models.TextChoices):
     The order is that of scoring.SLO_KINDS.
     """
 
-    AVAILABILITY = "availability", "Availability"
-    LATENCY = "latency", "Latency"
-    ERROR_RATIO = "error_ratio", "Error ratio"
+    AVAILABILITY = "availability", _("Availability")
+    LATENCY = "latency", _("Latency")
+    ERROR_RATIO = "error_ratio", _("Error ratio")
 
 
 class Method(models.TextChoices):
     """How the budget is counted; the names are OpenSLO's."""
 
-    OCCURRENCES = "occurrences", "Occurrences"
-    TIMESLICES = "timeslices", "Timeslices"
+    OCCURRENCES = "occurrences", _("Occurrences")
+    TIMESLICES = "timeslices", _("Timeslices")
 
 
 class WindowKind(models.TextChoices):
-    ROLLING = "rolling", "Rolling days"
-    MONTH = "month", "Calendar month"
-    QUARTER = "quarter", "Calendar quarter"
-    YEAR = "year", "Calendar year"
+    ROLLING = "rolling", _("Rolling days")
+    MONTH = "month", _("Calendar month")
+    QUARTER = "quarter", _("Calendar quarter")
+    YEAR = "year", _("Calendar year")
 
 
 class MonthBasis(models.TextChoices):
     """How long a month is; see scoring.month_hours. Stored, never implied."""
 
-    DAYS_30 = "30d", "30 days"
-    CALENDAR = "calendar", "As the calendar has it"
-    HOURS_730 = "730h", "730 hours"
+    DAYS_30 = "30d", _("30 days")
+    CALENDAR = "calendar", _("As the calendar has it")
+    HOURS_730 = "730h", _("730 hours")
 
 
 class SourceFormat(models.TextChoices):
     """The formats that SLOs and services are imported from."""
 
-    OPENSLO = "openslo", "OpenSLO"
-    SLOTH = "sloth", "Sloth"
-    BACKSTAGE = "backstage", "Backstage"
+    OPENSLO = "openslo", _("OpenSLO")
+    SLOTH = "sloth", _("Sloth")
+    BACKSTAGE = "backstage", _("Backstage")
 
 
 class Slo(models.Model):

@@ -11,17 +11,18 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .words import known_words
 
 
 class Role(models.TextChoices):
-    MEMBER = "member", "Engineer"
-    PRODUCT_OWNER = "product_owner", "Product owner"
-    SRE = "sre", "SRE"
-    COMPLIANCE = "compliance", "Compliance"
-    DIRECTOR = "director", "Director"
-    ADMIN = "admin", "Administrator"
+    MEMBER = "member", _("Engineer")
+    PRODUCT_OWNER = "product_owner", _("Product owner")
+    SRE = "sre", _("SRE")
+    COMPLIANCE = "compliance", _("Compliance")
+    DIRECTOR = "director", _("Director")
+    ADMIN = "admin", _("Administrator")
 
 
 class User(AbstractUser):
@@ -30,6 +31,9 @@ class User(AbstractUser):
     role = models.CharField(max_length=14, choices=Role, default=Role.MEMBER)
     teams: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         "Team", related_name="members", blank=True
+    )
+    language = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="Of pages. Empty: as the browser asks."
     )
     seen_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When their home was shown last."

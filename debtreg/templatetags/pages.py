@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template import loader
 from django.template.context import Context
 from django.utils.safestring import SafeString, mark_safe
@@ -17,7 +18,11 @@ from debtreg.web.help import TERMS
 register = template.Library()
 
 # What a person may choose, kept in a cookie of that name. "" follows the system.
-PREFERENCES = {"theme": ("", "light", "dark"), "density": ("", "compact")}
+PREFERENCES = {
+    "theme": ("", "light", "dark"),
+    "density": ("", "compact"),
+    settings.LANGUAGE_COOKIE_NAME: ("", *dict(settings.LANGUAGES)),
+}
 
 
 @register.simple_tag(takes_context=True)

@@ -13,8 +13,8 @@ from django import template
 from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from debtreg.numbers import rounded, seen_ratio, told_apart
 
@@ -23,6 +23,11 @@ register = template.Library()
 SYMBOLS = {"CNY": "¥", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "USD": "$"}
 MINUS = "−"
 DAYS_A_YEAR = 365
+# What large amounts are counted in, by language.
+LARGE = {
+    "en": ((10**9, "B"), (10**6, "M"), (10**3, "k")),
+    "zh-hans": ((10**8, "亿"), (10**4, "万")),
+}
 # Beyond so many digits a number is no amount of anything, and groups of three tell nobody more.
 MOST_DIGITS = 21
 
@@ -89,12 +94,12 @@ def money(value: Any, currency: str = "") -> str:
 
 @register.filter
 def money_short(value: Any) -> str:
-    """¥1.16M: three digits, for a headline; the full amount goes beside it."""
+    """¥1.16M, in Chinese ¥116万: three digits, for a headline; the full amount goes beside it."""
     number = parse(value)
     if number is None:
         return unknown()
     number = Decimal(f"{number:.3g}")
-    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+    for size, letter in LARGE.get(get_language() or "", LARGE["en"]):
         if abs(number) >= size:
             return _with_currency(significant(number / size, 3) + letter, "")
     return _with_currency(significant(number, 3), "")
@@ -174,14 +179,16 @@ def percent(value: Any) -> str:
     number = parse(value)
     if number is None:
         return unknown()
-    return f"{significant(number * 100, 3)} %"
+    return _("%(n)s %%") % {"n": significant(number * 100, 3)}
 
 
 @register.filter
 def objective(value: Any) -> str:
     """0.9995 -> 99.95 %: with all its digits, as the last ones are what is promised."""
     number = parse(value)
-    return unknown() if number is None else f"{text(number * 100, 6, trim=True)} %"
+    if number is None:
+        return unknown()
+    return _("%(n)s %%") % {"n": text(number * 100, 6, trim=True)}
 
 
 @register.filter

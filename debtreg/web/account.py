@@ -33,8 +33,14 @@ class LoginView(views.LoginView):
 
 @require_POST
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Keep a choice of PREFERENCES in a cookie. Works before logging in, too."""
+    """Keep a choice of PREFERENCES in a cookie. Works before logging in, too.
+
+    A language goes with the person to other machines.
+    """
     response = redirect(back(request))
+    language = request.POST.get(settings.LANGUAGE_COOKIE_NAME)
+    if language in PREFERENCES[settings.LANGUAGE_COOKIE_NAME] and request.user.is_authenticated:
+        users.choose_language(user=request.user, language=language)
     for name, choices in PREFERENCES.items():
         value = request.POST.get(name)
         if value in choices:
