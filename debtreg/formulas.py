@@ -256,6 +256,7 @@ def _impact(row: dict[Any, Any], prices: dict[tuple[str, str], Price]) -> dict[s
         "foreign": bool(row["foreign"]),
         "factors": factors,
         "cost_per_year": _cents(row["cost"]),
+        **{end: _bound(row, list(factors), end) for end in ("low", "high")},
         "effectiveness": plain(_number(row["effectiveness"])),
         "weight": plain(_number(row["weight"])),
         "benefit": _cents(row["benefit"]),
@@ -265,6 +266,11 @@ def _impact(row: dict[Any, Any], prices: dict[tuple[str, str], Price]) -> dict[s
         "rough": rough,
         "formula": formula,
     }
+
+
+def _bound(row: dict[Any, Any], factors: list[str], end: str) -> str | None:
+    """What an impact costs a year with every factor at its least, or at its most."""
+    return _cents(np.prod([row[f"{name}_{end}"] for name in factors]))
 
 
 def _name_readings(parts: list[dict[str, Any]], detail: pd.DataFrame) -> None:
@@ -314,6 +320,7 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
             "open_members": int(members[row["scenario_id"]]),
             "loss_per_year": _cents(losses[row["scenario_id"]]),
             "cost_per_year": _cents(share),
+            **{end: _cents(row[f"loss_share_{end}"]) for end in ("low", "high")},
             "effectiveness": plain(_number(row["effectiveness"])),
             "benefit": _cents(share * row["effectiveness"]),
             "formula": _share_formula(share, losses[row["scenario_id"]], rough),

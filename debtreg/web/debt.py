@@ -31,7 +31,7 @@ from debtreg.models import (
     ScoreState,
     pk_of,
 )
-from debtreg.web import outcomes, words
+from debtreg.web import outcomes, waterfall, words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
 from debtreg.web.requests import PageRequest
@@ -83,6 +83,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "score": score,
             "entry": entry,
             "story": story,
+            "waterfall": waterfall.of(story),
             "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
             "past_entries": [each for each in entries if each.closed_at][:MOST_ENTRIES],
             "memberships": memberships,
