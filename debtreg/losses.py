@@ -156,6 +156,23 @@ def deciding(coupled: coupling.Coupled, score: pd.DataFrame, threshold: float) -
     )
 
 
+def mates(item: int) -> tuple[int, ...]:
+    """Who is promoted and planned only together with this debt, as things stand; by item id."""
+    asked = list(ScenarioMember.objects.filter(item=item).values_list("scenario_id", flat=True))
+    if not asked:
+        return ()
+    coupled = coupling.read(beside=asked)
+    debts = _debts(coupled.scenarios.scenario_ids.tolist())
+    debts["own_benefit"] = _own(coupled.shares, debts)
+    threshold = versions.standing().threshold
+    found = scoring.bundles(
+        coupled.scenarios,
+        debts[debts["state"] != "repaired"],
+        np.inf if threshold is None else threshold,
+    ).get(item)
+    return tuple(pk for pk in found.item_ids if pk != item) if found else ()
+
+
 def _own(shares: pd.DataFrame, debts: pd.DataFrame) -> pd.Series[float]:
     """What the own impacts of debts add to what they save in scenarios, by item id."""
     share = scoring.pert_mean(*(shares[f"loss_share_{point}"] for point in POINTS))

@@ -28,6 +28,7 @@ from debtreg.models import (
 )
 
 NONE = -1
+_NOTHING = {"displaced": "[]", "displaced_by": "", "placed_by": "", "moved_back": ""}
 # What planning the iterations may take of a run.
 PLANNING_SECONDS = 20.0
 _ENTRY_COLUMNS = [
@@ -46,6 +47,7 @@ _ENTRY_COLUMNS = [
     "promoted_by_id",
     "placed",
     "placed_by_id",
+    "moved_back",
 ]
 # What a run may change of an entry.
 WRITTEN = (
@@ -59,6 +61,7 @@ WRITTEN = (
     "displaced",
     "displaced_by",
     "placed",
+    "moved_back",
 )
 
 
@@ -360,7 +363,7 @@ def _wanted(
     for name in ("roi", "marginal_roi"):  # below twelve digits lies noise
         rows[name] = rows[name].map("{:.12g}".format).astype("float64")
     names = ["item_id", "pk", "team_id", "iteration_id", "state", "displaced", "displaced_by"]
-    known = entries[[*names, "placed", "placed_by"]]
+    known = entries[[*names, "placed", "placed_by", "moved_back"]]
     known = known.rename(columns={"team_id": "old_team", "state": "old_state"})
     rows = rows.merge(known, how="left", on="item_id")
     promoters = entries.set_index("item_id").loc[lambda e: e["pinned"], "promoted_by"]
@@ -369,7 +372,7 @@ def _wanted(
     for name in ("pk", "iteration_id", "old_team"):
         rows[name] = rows[name].fillna(NONE).astype("int64")
     rows["placed"] = rows["placed"].eq(True)
-    for name, nothing in (("displaced", "[]"), ("displaced_by", ""), ("placed_by", "")):
+    for name, nothing in _NOTHING.items():
         rows[name] = rows[name].astype(object).fillna(nothing)
     return rows
 
@@ -424,6 +427,11 @@ def _placed(
         placed["team_id"] == placed["old_team"]
     )
     placed["placed"] &= same
+    undone = wanted["placed"] & ~same & (wanted["iteration_id"] != NONE) & ~placed["started"]
+    missing = found["needs_id"].reindex(placed.index, fill_value=NONE)
+    placed.loc[undone, "moved_back"] = _moved_back(
+        wanted[undone], placed, missing[undone], slots, needs
+    )
     went = free & ~(same & (placed["state"] == placed["old_state"]))
     placed.loc[went, "displaced"] = [
         f'["DEBT-{item}"]' if item != NONE else "[]" for item in found["displaced_id"][went]
@@ -435,8 +443,47 @@ def _placed(
     largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64")
     where = reasons.of_place(placed[free], found, _names(iterations), largest)
     placed.loc[free, "reason"] += pd.Series(where, index=placed.index[free], dtype=object)
+    placed["reason"] += placed["moved_back"].where(~placed["started"], "")
     notes = reasons.of_iteration(plan.iterations, settings.CURRENCY)
     return placed, pd.Series(notes, index=plan.iterations["iteration_id"], dtype=object)
+
+
+def _moved_back(
+    rows: pd.DataFrame,
+    placed: pd.DataFrame,
+    missing: pd.Series[int],
+    slots: pd.DataFrame,
+    needs: pd.DataFrame,
+) -> list[str]:
+    """Whose move each of these undoes, and why: a sentence, a space before it.
+
+    rows : entries as they were, put there by hand; placed : all of them as they are to be
+    missing : by row, what it needs and what is in no iteration
+    """
+    there = Iteration.objects.in_bulk(rows["iteration_id"].unique().tolist())
+    by_id = slots.set_index("iteration_id")
+    room, order = (by_id["half_days_left"] / 2).to_dict(), by_id["order"].to_dict()
+    where = dict(zip(placed["item_id"], placed["iteration_id"], strict=True))
+    sentences = []
+    for row, needed in zip(rows.to_dict("records"), missing, strict=True):
+        iteration = there[row["iteration_id"]]
+        after = needs.loc[needs["item_id"] == row["item_id"], "needs_id"]
+        late = [pk for pk in after if order.get(where.get(pk), 0) > order.get(iteration.pk, 0)]
+        mates = placed.loc[placed["bundle"] == row["bundle"], "item_id"].tolist()
+        mates = [] if row["bundle"] == NONE else [pk for pk in mates if pk != row["item_id"]]
+        sentences.append(
+            reasons.of_undoing(
+                row["placed_by"],
+                iteration,
+                days=row["repair_days"],
+                room=room.get(iteration.pk),
+                is_other_team=iteration.team_id != row["team_id"],
+                missing=NONE if needed in mates else needed,
+                late=late,
+                mates=mates,
+            )
+        )
+    return sentences
 
 
 def _still_displaced(entries: pd.DataFrame) -> pd.Series[str]:

@@ -6,12 +6,13 @@ scoring decides in codes and numbers; here they become English.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 import scoring
+from debtreg.models import Iteration, IterationState
 from debtreg.numbers import rounded, seen_ratio, told_apart
 
 NONE = -1
@@ -212,6 +213,54 @@ def of_place(
             text += f" It was displaced by {displaced_by}."
         sentences.append(text)
     return sentences
+
+
+def of_undoing(
+    person: str,
+    iteration: Iteration,
+    *,
+    days: float,
+    room: float | None,
+    is_other_team: bool,
+    missing: int,
+    late: Sequence[int],
+    mates: Sequence[int],
+) -> str:
+    """Whose move a run undoes, and why: a sentence, a space before it.
+
+    room : of the iteration, person-days without what is done or started; None: nothing is planned
+    into it any more
+    missing : what it needs and what is in no iteration; late : what it needs and what comes later
+    mates : the others of its bundle
+    """
+    name = iteration.name
+    if is_other_team:
+        why = f"{name} belongs to another team than the debt does now"
+    elif room is None and iteration.state == IterationState.CLOSED:
+        why = f"{name} is closed"
+    elif room is None:
+        why = f"{name} ended on {iteration.ends_on}"
+    elif np.isnan(days):
+        why = "its effort is not estimated any more"
+    elif days > room:
+        why = (
+            f"it needs {days:g} person-days, and {name} has {room:g} beside what is done or started"
+        )
+    elif missing != NONE:
+        why = f"DEBT-{missing}, which it needs first, is in no iteration"
+    elif late:
+        why = f"{listed([f'DEBT-{pk}' for pk in late])}, which it needs first, comes later"
+    elif mates:
+        why = (
+            f"{listed([f'DEBT-{pk}' for pk in mates])}, without which it saves nothing,"
+            " find no room beside it"
+        )
+    else:
+        why = (
+            f"what people have put into {name} needs more than the {room:g} person-days that it"
+            " has beside what is done or started"
+        )
+    return f" {person or A_PERSON.capitalize()} had put it into {name}; it went out, as {why}."
 
 
 def of_iteration(iterations: pd.DataFrame, currency: str) -> list[str]:

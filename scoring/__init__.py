@@ -77,7 +77,7 @@ from .outcomes import (
 )
 from .penalty import calculate_penalty
 from .pert import pert_mean, pert_quantile, pert_sd, pert_shape
-from .plan import PLACES, Plan, assign, half_days
+from .plan import PLACES, Plan, assign, half_days, has_room
 from .policy import DEFAULT_PAYLOAD, POLICY_SCHEMA, Policy, check_payload, payload_problems
 from .principal import EFFORT_UNITS, add_repair_cost, effort_in_days
 from .priority import PRIORITY_REASONS, add_priority, budget_shares, gate_losses
@@ -179,6 +179,7 @@ __all__ = [
     "guessed_shares",
     "half_days",
     "hard_dependencies",
+    "has_room",
     "information_values",
     "make_frame",
     "marginal_values",

@@ -500,11 +500,11 @@ def _too_large_together(
     for number in np.unique(bundle[fits & (bundle != NOWHERE)]):
         for of in np.unique(team[bundle == number]):
             mine = (bundle == number) & (team == of)
-            if not _find_room(size[mine], room[slot_team == of]):
+            if not has_room(size[mine], room[slot_team == of]):
                 yield mine
 
 
-def _find_room(sizes: _Ints, rooms: _Ints) -> bool:
+def has_room(sizes: _Ints, rooms: _Ints) -> bool:
     """Say whether all of these fit into the iterations, were these empty."""
     if sizes.sum() > rooms.sum():
         return False

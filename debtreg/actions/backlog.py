@@ -14,7 +14,7 @@ from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
 
-from debtreg import frames, plans, versions
+from debtreg import frames, holding, plans, versions
 from debtreg.actions import audit, deciding, promotion, rights
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
@@ -51,6 +51,10 @@ class OutOfOrder(Conflict):
         )
 
 
+class CannotHold(Conflict):
+    """The next run would have to undo a move."""
+
+
 class NotPromotable(Conflict):
     """The item may not go into a backlog as it is."""
 
@@ -62,7 +66,8 @@ class NotPromotable(Conflict):
 def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> BacklogEntry:
     """Put an item into its team's backlog, into an iteration or waiting for one.
 
-    Repeating the call returns the entry that is there. Raises IterationFull, NotPromotable.
+    Repeating the call returns the entry that is there.
+    Raises IterationFull, OutOfOrder, CannotHold, NotPromotable.
     """
     iteration = _locked_iteration(iteration_id)
     item = _locked_item(pk)
@@ -108,7 +113,9 @@ def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> Backlog
     """Put an entry into another iteration, or back among those that wait for one.
 
     Runs leave it there as long as it is worth its repair: a person has decided where, not whether.
-    Raises IterationFull, OutOfOrder, NotPromotable.
+    Where things change so that it cannot stay, a run says whose move it has undone, and why.
+
+    Raises IterationFull, OutOfOrder, CannotHold, NotPromotable.
     """
     iteration = _locked_iteration(iteration_id)
     entry = _locked_entry(entry_id)
@@ -119,7 +126,7 @@ def move(*, entry_id: int, iteration_id: int | None, by: User | None) -> Backlog
 
 def _move(entry: BacklogEntry, iteration: Iteration | None, by: User | None) -> None:
     old = {"iteration": entry.iteration.name if entry.iteration else None}
-    entry.placed, entry.placed_by = True, by
+    entry.placed, entry.placed_by, entry.moved_back = True, by, ""
     if entry.iteration != iteration:
         _check_order(entry.item, iteration)
         entry.displaced, entry.displaced_by = [], ""
@@ -351,6 +358,7 @@ def half_days(days: float) -> Decimal | None:
 def _place(entry: BacklogEntry, iteration: Iteration | None) -> BacklogEntry:
     """Put an entry into a locked iteration, if it fits."""
     if iteration is None:
+        _holds(entry, None)
         if entry.state != EntryState.STARTED:
             entry.state = EntryState.UNSCHEDULED
         entry.iteration = None
@@ -373,11 +381,17 @@ def _place(entry: BacklogEntry, iteration: Iteration | None) -> BacklogEntry:
     left = days_left(iteration, without=entry)
     if entry.repair_days > left:
         raise IterationFull(entry.item, entry.repair_days, iteration, left)
+    _holds(entry, iteration)
     entry.iteration = iteration
     if entry.state != EntryState.STARTED:
         entry.state = EntryState.PLANNED
     entry.save()
     return entry
+
+
+def _holds(entry: BacklogEntry, iteration: Iteration | None) -> None:
+    if entry.placed and (found := holding.obstacle(entry, iteration)):
+        raise CannotHold(found[0], hint=found[1])
 
 
 def days_left(iteration: Iteration, without: BacklogEntry | None = None) -> Decimal:
@@ -391,7 +405,8 @@ def days_left(iteration: Iteration, without: BacklogEntry | None = None) -> Deci
 def _check_order(item: DebtItem, iteration: Iteration | None) -> None:
     """Raise OutOfOrder where a direct prerequisite would come in a later iteration.
 
-    What is in no backlog has no place to compare, and what is begun waits for nothing any more.
+    What is begun waits for nothing any more, and nobody waits for it; what is in no backlog
+    comes in no iteration.
     """
     links = list(
         Prerequisite.objects.filter(Q(item=item) | Q(needs=item)).select_related("item", "needs")
@@ -405,9 +420,12 @@ def _check_order(item: DebtItem, iteration: Iteration | None) -> None:
     }
     for link in links:
         other = entries.get(link.needs_id if link.item_id == item.pk else link.item_id)
-        if other is None or (link.needs_id == item.pk and other.state == EntryState.STARTED):
+        done = (DebtStatus.DONE, DebtStatus.DOING)
+        if link.needs.status in done or (other and other.state == EntryState.STARTED):
             continue
-        first, then = other.iteration, iteration
+        if other is None and link.needs_id == item.pk:
+            continue
+        first, then = other.iteration if other else None, iteration
         if link.needs_id == item.pk:
             first, then = then, first
         if then and (first is None or first.starts_on > then.starts_on):

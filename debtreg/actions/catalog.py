@@ -50,6 +50,10 @@ class StillUsed(Conflict):
     """Something cannot be removed because other things hang on it."""
 
 
+class TooSmall(Conflict):
+    """An iteration would have less room than what is in it takes."""
+
+
 @transaction.atomic
 def save(*, obj: M, by: User | None) -> M:
     """Create or update one row of the catalog. Where scores depend on it, a run is asked for.
@@ -70,6 +74,8 @@ def _save(obj: models.Model, by: User | None) -> bool:
         if side is not None:
             _check(side, by)
     rows.clean(obj)
+    if isinstance(obj, Iteration) and isinstance(before, Iteration):
+        _check_capacity(obj, before)
     old = audit.values_of(before) if before else None
     if old == audit.values_of(obj):
         return False
@@ -83,6 +89,22 @@ def _save(obj: models.Model, by: User | None) -> bool:
     if isinstance(obj, _SCORED):
         scores.queue_run(by=by)
     return True
+
+
+def _check_capacity(iteration: Iteration, before: Iteration) -> None:
+    """Nobody makes an iteration smaller than what is in it. The row is locked, so nothing comes."""
+    left = backlog.days_left(iteration)
+    if iteration.capacity_days < before.capacity_days and left < 0:
+        taken, over = float(iteration.capacity_days - left), float(-left)
+        message = (
+            f"{before.name} has {taken:g} person-days planned, started or done:"
+            f" {float(iteration.capacity_days):g} are {over:g} too few."
+        )
+        raise TooSmall(
+            message,
+            hint=f"Move {over:g} person-days to another iteration first, or let them wait.",
+            fields={"capacity_days": [message]},
+        )
 
 
 def _stored(obj: M) -> M | None:

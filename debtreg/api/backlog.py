@@ -55,6 +55,9 @@ class EntrySerializer(serializers.Serializer):
         allow_null=True,
         help_text="Who has put it there.",
     )
+    moved_back = serializers.CharField(
+        help_text="Whose move a run had to undo, and why; empty: none since somebody moved it."
+    )
     created_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
 

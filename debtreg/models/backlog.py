@@ -118,6 +118,9 @@ class BacklogEntry(models.Model):
     placed_by = models.ForeignKey(
         "User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    moved_back = models.TextField(
+        blank=True, default="", help_text="Whose move a run had to undo, and why."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True)
 

@@ -51,6 +51,19 @@ def test_an_iteration_says_how_much_of_it_is_taken(api, sprint, promoted):
     }
 
 
+def test_an_iteration_is_not_made_smaller_than_what_is_in_it(api, promoted):
+    path = f"/api/v1/iterations/{promoted['iteration']}/"
+
+    answer = api.patch(path, {"capacity_days": "1.5"})
+
+    assert is_error(answer, 409, "capacity_days")
+    assert (
+        "Sprint 1 has 2 person-days planned, started or done: 1.5 are 0.5 too few."
+        in (answer.json()["message"])
+    )
+    assert api.get(path).json()["capacity_days"] == "5"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

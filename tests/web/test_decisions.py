@@ -271,3 +271,15 @@ def test_an_iteration_with_entries_is_not_removed(owner: Client, company: Compan
     assert response.status_code == 422
     assert "Sprint 24 still holds 1 backlog entry." in response.text
     assert "Move what is in it to another iteration first." in response.text
+
+
+def test_an_iteration_is_not_saved_smaller_than_what_is_in_it(
+    owner: Client, company: Company
+) -> None:
+    response = owner.post(
+        f"/backlog/iterations/{company.sprint.pk}/", SPRINT | {"capacity_days": "0.5"}
+    )
+    assert response.status_code == 422
+    assert "person-days planned, started or done: 0.5 are" in response.text
+    company.sprint.refresh_from_db()
+    assert company.sprint.capacity_days > 1
