@@ -58,17 +58,24 @@ def readyz(request: HttpRequest) -> HttpResponse:
     A policy that is refused is told and stops nothing: the last good one stays in force, and
     where there is none, it is mended on pages that have to be served.
     """
-    parts = {"database": _outcome("database", _database), "broker": _outcome("broker", _broker)}
-    if parts["database"]["status"] == "ok":
-        parts["migrations"] = _outcome("migrations", _migrations)
-    else:
-        parts["migrations"] = {"status": "unknown", "problem": "the database does not answer"}
-    ready = all(part["status"] == "ok" for part in parts.values())
-    if ready:
-        parts["policy"] = _outcome("policy", _policy)
+    found = parts()
+    ready = all(part["status"] == "ok" for name, part in found.items() if name != "policy")
     return JsonResponse(
-        {"status": "ok" if ready else "failing", **parts}, status=200 if ready else 503
+        {"status": "ok" if ready else "failing", **found}, status=200 if ready else 503
     )
+
+
+def parts() -> dict[str, dict[str, Any]]:
+    """Part -> `status` ok, failing or unknown, and the `problem` if there is one. The policy is
+    looked at only where all others answer."""
+    found = {"database": _outcome("database", _database), "broker": _outcome("broker", _broker)}
+    if found["database"]["status"] == "ok":
+        found["migrations"] = _outcome("migrations", _migrations)
+    else:
+        found["migrations"] = {"status": "unknown", "problem": "the database does not answer"}
+    if all(part["status"] == "ok" for part in found.values()):
+        found["policy"] = _outcome("policy", _policy)
+    return found
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -21,6 +21,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "run.start": (Role.PRODUCT_OWNER, Role.SRE),
     "policy.change": (),
     "policy.what_if": (Role.PRODUCT_OWNER, Role.SRE),
+    "user.change": (),
+    "audit.read": (Role.COMPLIANCE,),
     "everything": (),
 }
 # These are kept to a person's own teams; an SRE looks after the services of all of them.
@@ -40,6 +42,8 @@ WHAT = {
     "run.start": "start or cancel scoring runs",
     "policy.change": "change the scoring policy",
     "policy.what_if": "ask what a policy would move",
+    "user.change": "change users",
+    "audit.read": "read the audit",
     "everything": "do this",
 }
 

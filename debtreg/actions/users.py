@@ -1,17 +1,23 @@
-"""Tokens of users, and the keys of their requests."""
+"""People, their tokens, and the keys of their requests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
-from debtreg.actions import audit
-from debtreg.actions.debt import NotValid
-from debtreg.errors import NotAllowed, NotFound
-from debtreg.models import ApiToken, IdempotencyKey, User
+from debtreg.actions import audit, rights
+from debtreg.actions.debt import NotValid, not_valid
+from debtreg.errors import Conflict, NotAllowed, NotFound
+from debtreg.models import ApiToken, IdempotencyKey, Role, Team, User
 
 
 @transaction.atomic
@@ -96,3 +102,94 @@ def forget_keys() -> int:
     Also of those who never send a key again. What is kept to be repeated is no news to audit.
     """
     return IdempotencyKey.objects.expired().delete()[0]
+
+
+# --- People ---------------------------------------------------------------------------------------
+
+_PLAIN = ("username", "first_name", "last_name", "email", "role", "is_active")
+
+
+@transaction.atomic
+def save_user(*, user: User, teams: Iterable[Team], by: User | None) -> User:
+    """Store a person, new or changed. A new one can't log in until given a password.
+
+    Raises NotValid for what breaks a rule, Conflict where nobody would be left to administer.
+    """
+    rights.check(by, "user.change")
+    old = None
+    if user.pk:
+        before = User.objects.select_for_update().filter(pk=user.pk).first()
+        if before is None:
+            raise NotFound("There is no such person.", hint="Look them up in the list.")
+        old = _said(before)
+    else:
+        user.set_unusable_password()
+    try:
+        user.full_clean(exclude=["password"])
+    except ValidationError as error:
+        raise not_valid(error) from error
+    user.save()
+    user.teams.set(teams)
+    _keep_an_administrator()
+    if not user.is_active:
+        _log_out(user)
+    audit.record("user.save", user, by=by, old=old, new=_said(user))
+    return user
+
+
+@transaction.atomic
+def give_password(*, user_id: int, by: User | None) -> str:
+    """Give a person a new password, which is returned once; they are logged out everywhere."""
+    rights.check(by, "user.change")
+    user = User.objects.select_for_update().filter(pk=user_id).first()
+    if user is None:
+        raise NotFound("There is no such person.", hint="Look them up in the list.")
+    password = get_random_string(16)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    audit.record("user.password", user, by=by)
+    return password
+
+
+@transaction.atomic
+def change_password(*, user: User, old: str, new: str) -> None:
+    """Change one's own password. Raises NotValid for a wrong old one or a weak new one."""
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    if not locked.check_password(old):
+        raise NotValid(
+            "That is not your present password.",
+            hint="Type it again, or have an administrator give you a new one.",
+            fields={"old": ["This is not your password."]},
+        )
+    try:
+        password_validation.validate_password(new, locked)
+    except ValidationError as error:
+        raise NotValid(
+            "The new password is too weak: " + " ".join(error.messages),
+            hint="Choose a longer one that is nobody's name and no common word.",
+            fields={"new": error.messages},
+        ) from error
+    user.set_password(new)
+    user.save(update_fields=["password"])
+    audit.record("user.password", user, by=user)
+
+
+def _said(user: User) -> dict[str, Any]:
+    """What the audit keeps of a person: never a password."""
+    teams = sorted(user.teams.values_list("slug", flat=True))
+    return {**{name: getattr(user, name) for name in _PLAIN}, "teams": teams}
+
+
+def _keep_an_administrator() -> None:
+    left = User.objects.filter(Q(role=Role.ADMIN) | Q(is_superuser=True), is_active=True)
+    # Two who step back at once must not both see the other: whoever comes second waits here.
+    if not list(left.select_for_update().values_list("pk", flat=True)):
+        raise Conflict(
+            "This would leave nobody to administer debtreg.",
+            hint="Make somebody else an administrator first.",
+        )
+
+
+def _log_out(user: User) -> None:
+    """End the tokens of somebody who has left; a session ends with its next request."""
+    ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())

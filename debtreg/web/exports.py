@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -32,6 +33,11 @@ def _lines(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[st
     yield writer.writerow(headers)
     for row in rows:
         yield writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
+
+
+def as_json(value: Any) -> str:
+    """What has parts of its own, in one cell; nothing for None."""
+    return "" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")

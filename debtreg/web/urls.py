@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 from debtreg.models import pk_of
 from debtreg.web import (
     account,
+    audit,
     backlog,
     burn,
     calculators,
@@ -18,6 +19,7 @@ from debtreg.web import (
     help,
     home,
     imports,
+    installation,
     iterations,
     outcomes,
     policies,
@@ -31,6 +33,7 @@ from debtreg.web import (
     slos,
     styleguide,
     tour,
+    users,
     workbench,
 )
 
@@ -60,6 +63,14 @@ urlpatterns = [
     path("ranking/views/<int:pk>/remove/", workbench.remove_view, name="ranking-view-remove"),
     path("login/", account.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", users.own_password, name="password"),
+    path("users/", users.index, name="user-list"),
+    path("users/new/", users.new, name="user-new"),
+    path("users/<int:pk>/", users.edit, name="user-edit"),
+    path("users/<int:pk>/password/", users.give_password, name="user-password"),
+    path("audit/", audit.index, name="audit-list"),
+    path("audit/export/", audit.export, name="audit-export"),
+    path("settings/", installation.index, name="settings"),
     path("preferences/", account.preferences, name="preferences"),
     path("tokens/", account.tokens, name="token-list"),
     path("tokens/<int:pk>/revoke/", account.revoke_token, name="token-revoke"),

@@ -89,6 +89,7 @@ READ_BY_ALL = [
     "/policies/1/what-if/",
     "/policies/{draft}/what-if/",
     "/tokens/",
+    "/password/",
     "/calculators/",
     "/calculators/inversion/",
     "/calculators/burn-rate/",
@@ -97,7 +98,7 @@ READ_BY_ALL = [
     "/calculators/roi/",
     "/help/",
 ]
-# Who may open a form, apart from administrators.
+# Who may open a form or a page that is not for all, apart from administrators.
 FORMS = {
     "/debts/new/": {Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE},
     "/debts/{best}/edit/": {Role.MEMBER, Role.PRODUCT_OWNER, Role.SRE},
@@ -127,6 +128,11 @@ FORMS = {
     "/scenarios/{scenario}/edit/": {Role.SRE},
     "/policies/new/": set(),
     "/policies/new/?from=1": set(),
+    "/users/": set(),
+    "/users/new/": set(),
+    "/users/{user}/": set(),
+    "/audit/": {Role.COMPLIANCE},
+    "/settings/": set(),
 }
 
 
@@ -217,6 +223,7 @@ def places(company: Company) -> dict[str, object]:
     return {
         "contract": promise.contract_id,
         "guarantee": promise.pk,
+        "user": company.people[Role.MEMBER].pk,
         "best": company.best.key,
         "unpriced": company.unpriced.key,
         "unestimated": company.unestimated.key,
