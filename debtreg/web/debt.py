@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from debtreg import formulas, losses, memo, similar, versions
+from debtreg import formulas, losses, memo, similar, verdicts, versions
 from debtreg.actions import debt, rights, scores
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -31,7 +31,7 @@ from debtreg.models import (
     ScoreState,
     pk_of,
 )
-from debtreg.web import outcomes, waterfall, words
+from debtreg.web import outcomes, sliders, waterfall, words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
 from debtreg.web.requests import PageRequest
@@ -143,7 +143,7 @@ def with_words(story: dict[str, Any]) -> dict[str, Any]:
         kind = words.KINDS[impact["kind"]]
         impact["label"] = kind.label
         impact["factors"] = [
-            {"label": kind.factors[name].label, **factor}
+            {"name": name, "label": kind.factors[name].label, **factor}
             for name, factor in impact["factors"].items()
         ]
         impact["missing"] = [kind.factors[name].label for name in impact["missing"]]
@@ -199,7 +199,7 @@ def _edit(request: PageRequest, item: DebtItem | None) -> HttpResponse:
     if data is not None:
         chosen = str(data.get("add"))
         added = {"kind": chosen, "grade": "estimated"} if chosen in words.KINDS else None
-        data = rearranged(data, "impacts", MOST_IMPACTS, added)
+        data = rearranged(sliders.carried(data), "impacts", MOST_IMPACTS, added)
     form, impacts = _forms(data, catalog, item)
     problem = None
     if saves and form.is_valid() & impacts.is_valid():
@@ -276,6 +276,31 @@ def preview(request: PageRequest) -> HttpResponse:
     pk = pk_of(request.POST.get("key", ""))
     shown = {"story": _story(form, impacts, pk), "alike": _alike(form, pk)}
     return render(request, "debt/_preview.html", shown)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def what_if(request: PageRequest, pk: int) -> HttpResponse:
+    """The item beside itself with other numbers. Nothing is stored: saving goes by the form."""
+    item, catalog = get(pk), Catalog()
+    now = with_words(scores.explain(pk=pk, item=item))
+    data = sliders.carried(request.POST) if request.method == "POST" else None
+    form, impacts = _forms(data, catalog, item)
+    then = _story(form, impacts, pk) if data is not None else None
+    if then and "state" in then:
+        then |= verdicts.describe(then, item)
+    quiet(form, *impacts.forms)
+    groups = sliders.of(form, impacts.forms, now)
+    context = {
+        "item": item,
+        "now": now,
+        "then": then,
+        "impacts": impacts,
+        "groups": groups,
+        "rest": sliders.rest(form, impacts.forms, groups),
+    }
+    template = "debt/_what_if_result.html" if request.htmx and then else "debt/what_if.html"
+    return render(request, template, context)
 
 
 def _alike(form: DebtForm, pk: int | None) -> list[similar.Similar]:

@@ -79,6 +79,7 @@ urlpatterns = [
     path("debts/<debt:pk>/", debt.detail, name="debt-detail"),
     path("debts/<debt:pk>/why/", workbench.why, name="debt-why"),
     path("debts/<debt:pk>/edit/", debt.edit, name="debt-edit"),
+    path("debts/<debt:pk>/what-if/", debt.what_if, name="debt-what-if"),
     path("debts/<debt:pk>/promote/", decisions.promote, name="debt-promote"),
     path("debts/<debt:pk>/veto/", decisions.veto, name="debt-veto"),
     path("debts/<debt:pk>/lift-veto/", decisions.lift_veto, name="debt-lift-veto"),

@@ -65,6 +65,7 @@ def paths(company: Company) -> dict[str, str]:
         "wrong filters": "/ranking/?team=nobody&min_roi=much",
         "nothing found": "/ranking/?q=zzzz",
         "debt": f"/debts/{company.best.key}/",
+        "other numbers": f"/debts/{company.best.key}/what-if/",
         "debt without price": f"/debts/{company.unpriced.key}/",
         "edit a debt": f"/debts/{company.best.key}/edit/",
         "log a debt": "/debts/new/",

@@ -58,6 +58,8 @@ READ_BY_ALL = [
     "/debts/{best}/",
     "/debts/{unpriced}/",
     "/debts/{unestimated}/",
+    "/debts/{best}/what-if/",
+    "/debts/{unestimated}/what-if/",
     "/backlog/teams/payments/",
     "/backlog/teams/accounts/",
     "/backlog/teams/payments/plan/",
