@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
@@ -38,7 +38,8 @@ class Languages:
             response = self.get_response(request)
         if isinstance(response, StreamingHttpResponse):
             # It is made while it is sent, when this has long returned.
-            response.streaming_content = _spoken(language, response.streaming_content)
+            parts = cast("Iterable[bytes]", response.streaming_content)
+            response.streaming_content = _spoken(language, parts)
         response.headers.setdefault("Content-Language", language)
         if not request.path.startswith(API):
             patch_vary_headers(response, ("Accept-Language", "Cookie"))
