@@ -27,17 +27,15 @@ from debtreg.models import (
     Prerequisite,
     ScenarioMember,
     Score,
-    ScoreChange,
     ScoreState,
     pk_of,
 )
-from debtreg.web import outcomes, sliders, waterfall, words
+from debtreg.web import activity, outcomes, sliders, waterfall, words
 from debtreg.web.fields import quiet, show_problems
 from debtreg.web.forms import MOST_IMPACTS, Catalog, DebtForm, ImpactForm, ImpactFormSet
 from debtreg.web.requests import PageRequest
 from debtreg.web.rows import rearranged
 
-MOST_CHANGES = 30
 MOST_ENTRIES = 10
 
 
@@ -73,6 +71,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
     except versions.NoPolicy as error:
         story = published(score, error)
     shown = outcomes.of_item(pk)
+    events, more_events = activity.of(item)
     return render(
         request,
         "debt/detail.html",
@@ -84,7 +83,8 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "entry": entry,
             "story": story,
             "waterfall": waterfall.of(story),
-            "changes": ScoreChange.objects.filter(item=item)[:MOST_CHANGES],
+            "events": events,
+            "more_events": more_events,
             "past_entries": [each for each in entries if each.closed_at][:MOST_ENTRIES],
             "memberships": memberships,
             "needs": [link for link in links if link.item_id == pk],
