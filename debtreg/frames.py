@@ -813,6 +813,8 @@ def write_history(staged: str, cause: str | None = None) -> None:
         f"n.{name} IS DISTINCT FROM o.{name}"
         for name in ("state", "roi", "annual_cost", "repair_cost", "priority")
     )
+    # Of members of scenarios actions.deciding knows what decides, and notes it.
+    moved += " OR n.scenario_cost IS NULL AND n.deciding_roi IS DISTINCT FROM o.deciding_roi"
     # The priority alone has moved: what it is compared with has.
     same = " AND ".join(
         f"n.{name} IS NOT DISTINCT FROM o.{name}"
@@ -824,8 +826,9 @@ def write_history(staged: str, cause: str | None = None) -> None:
         cursor.execute(
             f"""
             INSERT INTO debtreg_scorechange (item_id, run_id, at, cause, policy_version,
-                old_state, new_state, old_roi, new_roi, old_annual_cost, new_annual_cost,
-                old_repair_cost, new_repair_cost, old_priority, new_priority)
+                old_state, new_state, old_roi, new_roi, old_deciding_roi, new_deciding_roi,
+                old_annual_cost, new_annual_cost, old_repair_cost, new_repair_cost,
+                old_priority, new_priority)
             SELECT n.item_id, n.run_id, n.scored_at,
                 CASE WHEN %s <> '' THEN %s
                      WHEN n.revision <> o.revision THEN 'input'
@@ -840,8 +843,9 @@ def write_history(staged: str, cause: str | None = None) -> None:
                      WHEN EXISTS (SELECT 1 FROM {IMPACTS} i
                          WHERE i.item_id = n.item_id AND i.slo_id IS NOT NULL) THEN 'measured'
                      ELSE 'catalog' END,
-                n.policy_version, o.state, n.state, o.roi, n.roi, o.annual_cost, n.annual_cost,
-                o.repair_cost, n.repair_cost, o.priority, n.priority
+                n.policy_version, o.state, n.state, o.roi, n.roi, o.deciding_roi, n.deciding_roi,
+                o.annual_cost, n.annual_cost, o.repair_cost, n.repair_cost,
+                o.priority, n.priority
             FROM {staged} n JOIN {SCORES} o ON o.item_id = n.item_id
             WHERE {moved}
             """,

@@ -214,22 +214,74 @@ def _parts(
         .merge(given[[*_MEMBER, "marginal_value"]], how="left")
         .join(debts, on="item_id")
     )
-    own = _own(shares, debts)
-    marginal = table.groupby("item_id")["marginal_value"].sum(min_count=1)
-    roi = pd.DataFrame({"own": own, "marginal": marginal}).sum(axis=1, min_count=1)
-    roi /= debts["repair_cost"].where(debts["repair_cost"] > 0)
     threshold = versions.standing().threshold
-    bundles = scoring.bundles(
+    roi = _rois(
         scenarios,
-        debts[debts["state"] != "repaired"].assign(own_benefit=own),
+        debts.assign(own_benefit=_own(shares, debts)),
+        given.groupby("item_id")["marginal_value"].sum(min_count=1),
         np.inf if threshold is None else threshold,
     )
-    for item, bundle in bundles.items():
-        roi[item] = bundle.roi
-    roi = roi.map("{:.12g}".format).astype("float64")  # below lies noise: 0.9999999999999998
     table["marginal_roi"] = table["item_id"].map(roi).where(table["state"] != "repaired")
     table["repair_cost"] = table["repair_cost"].where(table["state"] != "repaired")
     return table
+
+
+def _rois(
+    scenarios: scoring.Scenarios,
+    debts: pd.DataFrame,
+    marginal: pd.Series[float],
+    threshold: float,
+) -> pd.Series[float]:
+    """What decides about each debt, by item id; debts : as _debts, with own_benefit."""
+    parts = pd.DataFrame({"own": debts["own_benefit"], "marginal": marginal})
+    benefit = parts.reindex(debts.index).sum(axis=1, min_count=1)
+    roi = benefit / debts["repair_cost"].where(debts["repair_cost"] > 0)
+    bundles = scoring.bundles(scenarios, debts[debts["state"] != "repaired"], threshold)
+    for item, bundle in bundles.items():
+        roi[item] = bundle.roi
+    return roi.map("{:.12g}".format).astype("float64")  # below lies noise: 0.9999999999999998
+
+
+def decide(
+    frame: pd.DataFrame,
+    scenarios: scoring.Scenarios,
+    threshold: float,
+    *,
+    added: Collection[int] = (),
+    withdrawn: Collection[int] = (),
+) -> None:
+    """Set, in place, what decides about a scored frame of all open debts: deciding_roi, promotes.
+
+    scenarios : all of them
+    added, withdrawn : what comes to the backlogs as they are, and what leaves them
+    """
+    debts = _debts(scenarios.scenario_ids.tolist())
+    debts = debts[debts["state"] != "repaired"]
+    debts["planned"] |= debts.index.isin(added)
+    debts["planned"] &= ~debts.index.isin(withdrawn)
+    at = pd.Index(frame["item_id"]).get_indexer(debts.index)
+    debts, at = debts[at >= 0], at[at >= 0]
+    for name in ("own_benefit", "repair_cost"):
+        debts[name] = frame[name].to_numpy()[at].round(2)
+    saving = scoring.marginal_values(scenarios, debts.index[debts["planned"]])
+    left = _rois(scenarios, debts, saving.groupby("item_id")["saving"].sum(min_count=1), threshold)
+    by_share = frame["roi"].to_numpy()
+    decides = by_share.copy()
+    decides[at] = settled(by_share[at], left.to_numpy())
+    frame["deciding_roi"] = decides
+    promotes = frame["promotes"].to_numpy(dtype=bool, copy=True)
+    promotes[at] = decides[at] > threshold
+    frame["promotes"] = promotes
+
+
+def settled(by_share: np.ndarray[Any, Any], left: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """What is left to gain, where that is another ROI than the one by share; NaN is unknown."""
+    # What is published is rounded to cents before it is divided.
+    same = np.abs(left - by_share) <= 1e-6 * np.maximum(1.0, np.abs(by_share))
+    found: np.ndarray[Any, Any] = np.where(
+        same | np.isnan(left) | np.isnan(by_share), by_share, left
+    )
+    return found
 
 
 def _known(column: pd.Series[Any]) -> list[Any]:

@@ -20,6 +20,7 @@ from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
     ACTIVE_STATES,
     BacklogEntry,
+    Cause,
     DebtItem,
     DebtStatus,
     EntryState,
@@ -101,7 +102,7 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
         reason=f"Promoted by {_name(by)}.",
     )
     _place(entry, iteration)
-    deciding.refresh([pk])
+    deciding.refresh([pk], cause=Cause.BACKLOG)
     audit.record(
         "backlog.promote", item, by=by, new={"iteration": iteration.name if iteration else None}
     )
@@ -151,7 +152,7 @@ def start(*, entry_id: int, by: User | None) -> BacklogEntry:
         entry.state = EntryState.STARTED
         entry.save(update_fields=["state"])
         _set_status(entry.item, DebtStatus.DOING)
-        deciding.refresh([entry.item_id])
+        deciding.refresh([entry.item_id], cause=Cause.BACKLOG)
         audit.record("backlog.start", entry.item, by=by)
     return entry
 
@@ -169,7 +170,7 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
     if entry.state == EntryState.STARTED:
         _set_status(entry.item, DebtStatus.OPEN)
     _close(entry, EntryState.WITHDRAWN, reason.strip() or "Taken back by hand.")
-    deciding.refresh([entry.item_id])
+    deciding.refresh([entry.item_id], cause=Cause.BACKLOG)
     audit.record("backlog.withdraw", entry.item, by=by, new={"reason": reason})
     return entry
 
@@ -197,7 +198,7 @@ def apply_plan(*, team: Team | None = None, by: User | None) -> list[dict[str, A
         proposed = plans.of_team(proposed, team.pk)
     changes = _described(proposed, None)
     promotion.apply(proposed, frame, run_id=None, team_id=team.pk if team else None)
-    deciding.refresh()
+    deciding.refresh(cause=Cause.BACKLOG)
     audit.record(
         "backlog.apply_plan",
         team.slug if team else "all teams",
@@ -258,7 +259,7 @@ def follow(*items: DebtItem) -> None:
     """Let the backlog follow what was decided about items, in the caller's transaction."""
     for item in items:
         _follow(item)
-    deciding.refresh([item.pk for item in items])
+    deciding.refresh([item.pk for item in items], cause=Cause.BACKLOG)
 
 
 def _follow(item: DebtItem) -> None:
@@ -448,7 +449,10 @@ def _displaces_no_more(entry: BacklogEntry) -> None:
     """What was pushed out by an entry that is there no more is no longer kept out by it."""
     key = entry.item.key
     said = Replace(F("reason"), Value(f" It was displaced by {key}."), Value(""))
-    BacklogEntry.objects.active().filter(displaced_by=key).update(displaced_by="", reason=said)
+    # Their debts are not locked: what somebody else writes now, the next run puts right.
+    others = BacklogEntry.objects.active().filter(displaced_by=key)
+    free = list(others.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    BacklogEntry.objects.filter(pk__in=free).update(displaced_by="", reason=said)
 
 
 def _set_status(item: DebtItem, status: str) -> None:

@@ -15,6 +15,7 @@ from debtreg.actions import (
     audit,
     backlog,
     contracts,
+    deciding,
     findings,
     registry,
     rights,
@@ -192,6 +193,7 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             f"The catalog has no section '{unknown[0]}'.",
             hint=f"Its sections are {', '.join(_SECTIONS)}.",
         )
+    deciding.lock_members()
     loader = _Loader(by)
     counts = {
         name: sum(take(entry) for entry in _entries(document, name))

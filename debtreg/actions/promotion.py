@@ -17,8 +17,8 @@ ENTRIES = BacklogEntry._meta.db_table
 
 def apply(
     plan: Plan, frame: pd.DataFrame, *, run_id: int | None, team_id: int | None = None
-) -> tuple[int, int]:
-    """Write a plan in the caller's transaction; returns how many entries came and went.
+) -> Plan:
+    """Write a plan in the caller's transaction; returns what of it was written.
 
     Iterations are locked first, so that nobody fills them meanwhile. Where people have moved
     entries since the plan was made, it is made again; items that they have changed since the
@@ -68,7 +68,7 @@ def apply(
             [*names, "policy_version", "run_id", "pinned", "created_at"],
             zip(*columns, strict=True),
         )
-    return len(plan.added), len(plan.withdrawn)
+    return plan
 
 
 def _note(plan: Plan) -> None:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from debtreg import frames
-from debtreg.actions import audit, rights, scores
+from debtreg.actions import audit, deciding, rights, scores
 from debtreg.actions.debt import AmountTooLarge, NotValid
 from debtreg.errors import Conflict, NotFound
 from debtreg.models import (
@@ -216,7 +216,10 @@ def not_valid(problems: Mapping[str, Sequence[str]]) -> NotValid:
 def _lock(pks: Iterable[int]) -> set[int]:
     """Lock these items, in one order for everybody; the keys of those that there are."""
     items = DebtItem.objects.select_for_update(no_key=True).filter(pk__in=set(pks)).order_by("pk")
-    return set(items.values_list("pk", flat=True))
+    there = set(items.values_list("pk", flat=True))
+    # As long as they are members: once they are not, nobody would be kept out.
+    deciding.hold(there)
+    return there
 
 
 def _store(scenario: FailureScenario) -> None:

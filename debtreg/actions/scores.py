@@ -104,9 +104,9 @@ class _Run:
         start = time.perf_counter()
         with transaction.atomic():
             successor = republish.prepare(frame, run_id=self.run_id, at=snapshot_at)
-            # In this order: an edit locks its item first and writes its score last.
-            promoted, withdrawn = promotion.apply(plan, frame, run_id=self.run_id)
-            deciding.keep_others_out()
+            # In this order: see deciding.
+            done = promotion.apply(plan, frame, run_id=self.run_id)
+            held = deciding.hold()
             changed = None
             if successor:
                 frames.publish_marks(frame)
@@ -114,7 +114,13 @@ class _Run:
             if changed is None:
                 frame = _without_newer(frame)
                 changed = frames.publish(frame, run_id=self.run_id, at=snapshot_at)
-            decides = frame["item_id"].map(deciding.refresh())
+            decides = deciding.refresh(
+                held=held,
+                at=snapshot_at,
+                run_id=self.run_id,
+                promoted=[*done.added["item_id"], *done.withdrawn["item_id"]],
+            )
+            decides = frame["item_id"].map(decides)
             frame["sort_roi"] = decides.fillna(frame["sort_roi"])
             frames.publish_marks(frame)
             self.seconds["write"] = round(time.perf_counter() - start, 3)
@@ -126,8 +132,8 @@ class _Run:
                 policy_id=self.catalog.policy.version,
                 items=len(frame),
                 changed=changed,
-                promoted=promoted,
-                withdrawn=withdrawn,
+                promoted=len(done.added),
+                withdrawn=len(done.withdrawn),
                 annual_cost=round(float(np.nansum(frame["annual_cost"])), 2),
                 seconds=self.seconds,
                 done=len(frame),
@@ -210,7 +216,8 @@ def score_items(
     cause : of the changes, where the caller knows better than the numbers tell
     Returns the scored frame, so that the caller can refuse an amount that is a slip of units.
     """
-    pks = [*pks, *beside]
+    edited, pks = set(pks), [*pks, *beside]
+    held = deciding.hold(pks)
     catalog = frames.Catalog.read(pks)
     if not pks:
         return frames.empty(catalog)
@@ -222,9 +229,9 @@ def score_items(
     frame = frames.score(items, impacts, catalog)
     frames.add_priority(frame, catalog, portfolio_cost=_portfolio_cost())
     frames.add_fingerprint(frame)
-    deciding.keep_others_out(pks)
-    frames.publish(frame, run_id=None, at=timezone.now(), cause=cause)
-    deciding.refresh(pks)
+    at = timezone.now()
+    frames.publish(frame, run_id=None, at=at, cause=cause)
+    deciding.refresh(pks, held, at=at, cause=cause or "", edited=edited)
     return frame[~frame["item_id"].isin(list(beside))]
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from django.db import models, transaction
 
 from debtreg import formats
-from debtreg.actions import audit, catalog, rights, slos
+from debtreg.actions import audit, catalog, deciding, rights, slos
 from debtreg.actions.debt import NotValid
 from debtreg.errors import DebtregError
 from debtreg.formats import backstage, documents, openslo_export, sloth
@@ -110,6 +110,7 @@ def _store(text: str | bytes, source_format: str, team: str, by: User | None) ->
             fields={"format": [f"One of: {', '.join(SourceFormat.values)}."]},
         )
     contents = formats.read(text, source_format)
+    deciding.lock_members()
     return _Taker(contents, _team(team), by).take()
 
 

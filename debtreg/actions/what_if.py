@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from django.db import IntegrityError, transaction
 
-from debtreg import plans, tracing, versions
+from debtreg import losses, plans, tracing, versions
 from debtreg.actions import audit, jobs, policies, rights, scores
 from debtreg.errors import Conflict
 from debtreg.models import JobState, Mover, User, WhatIf
@@ -70,6 +70,15 @@ def run(what_if_id: int, owner: str) -> bool:
         pulse.report("promoting", 0, len(after))
         plan = plans.propose(after, catalog)
         pulse.report("comparing", 0, len(after))
+        now, then = ((each.policy.threshold, each.coupled.scenarios) for each in (base, catalog))
+        losses.decide(before, now[1], now[0])
+        losses.decide(
+            after,
+            then[1],
+            then[0],
+            added=plan.added["item_id"],
+            withdrawn=plan.withdrawn["item_id"],
+        )
         counts, movers = compare(before, after, plan)
         with transaction.atomic():
             Mover.objects.bulk_create(Mover(what_if_id=what_if_id, **row) for row in movers)
@@ -96,15 +105,15 @@ def compare(
     """Count what moves between two scored frames of the same items, and pick the largest movers.
 
     Movers come in the order in which they matter: whose place in the backlog changes, who crosses
-    the threshold or changes priority, then by how far the ROI moves. What moves only in its cost
-    of repair, having no ROI, is counted and not listed.
+    the threshold or changes priority, then by how far the ROI moves that decides. What
+    moves only in its cost of repair, having no ROI, is counted and not listed.
     """
-    old_roi, new_roi = before["roi"].to_numpy(), after["roi"].to_numpy()
+    old_roi, new_roi = (each["deciding_roi"].to_numpy() for each in (before, after))
     with np.errstate(invalid="ignore"):
         roi_up, roi_down = new_roi > old_roi, new_roi < old_roi
     above, priority = _differ(before, after, "promotes"), _differ(before, after, "priority")
     moved = priority.copy()
-    for name in ("state", "roi", "annual_cost", "repair_cost"):
+    for name in ("state", "roi", "deciding_roi", "annual_cost", "repair_cost"):
         moved |= _differ(before, after, name)
     was = after["item_id"].isin(plan.entries["item_id"]).to_numpy()
     comes = after["item_id"].isin(plan.added["item_id"]).to_numpy()
@@ -118,7 +127,7 @@ def compare(
         "no_longer_above": above & ~newly,
         "priority_changed": priority,
     }
-    roi = _differ(before, after, "roi")
+    roi = _differ(before, after, "deciding_roi")
     # An ROI that comes or goes altogether is as far as one can move.
     distance = np.where(roi, np.nan_to_num(np.abs(new_roi - old_roi), nan=np.inf), 0)
     order = np.lexsort((after["item_id"], -distance, ~(above | priority), ~(comes | goes)))
@@ -127,8 +136,10 @@ def compare(
         {
             "place": np.arange(1, len(order) + 1),
             "item_id": after["item_id"].to_numpy()[order],
-            "old_roi": old_roi[order],
-            "new_roi": new_roi[order],
+            "old_roi": before["roi"].to_numpy()[order],
+            "new_roi": after["roi"].to_numpy()[order],
+            "old_deciding_roi": old_roi[order],
+            "new_deciding_roi": new_roi[order],
             "old_priority": before["priority"].to_numpy()[order],
             "new_priority": after["priority"].to_numpy()[order],
             "was_promoted": was[order],

@@ -75,7 +75,10 @@ class ScorePointSerializer(serializers.Serializer):
     """A score at one time, in short."""
 
     state = serializers.ChoiceField(choices=ScoreState.choices)
-    roi = RatioField(help_text="Ratio.")
+    roi = RatioField(help_text="Ratio, by its share of failure scenarios.")
+    deciding_roi = RatioField(
+        help_text="Ratio by which it is promoted or not; null also where it was not kept yet."
+    )
     annual_cost = MoneyField(help_text="Money per year.")
     repair_cost = MoneyField(help_text="Money.")
     priority = Choice(Priority.choices)
@@ -99,7 +102,7 @@ class ChangeSerializer(serializers.Serializer):
     new = ScorePointSerializer()
 
 
-_POINT: tuple[str, ...] = ("state", "roi", "annual_cost", "repair_cost", "priority")
+_POINT = ("state", "roi", "deciding_roi", "annual_cost", "repair_cost", "priority")
 
 
 class HistoryViewSet(mixins.ListModelMixin, NounViewSet):
@@ -158,6 +161,3 @@ def _first_score(pk: int) -> list[dict[str, Any]]:
             },
         }
     ]
-
-
-_POINT = ("state", "roi", "annual_cost", "repair_cost", "priority")

@@ -35,8 +35,15 @@ class BeforeAndAfterSerializer(serializers.Serializer):
 class MoverSerializer(serializers.Serializer):
     debt = Key(source="item_id")
     title = serializers.CharField(source="item.title")
-    old_roi = RatioField(help_text="Ratio, under the version in force.")
-    new_roi = RatioField(help_text="Ratio, under this version.")
+    old_roi = RatioField(help_text="Ratio by its share, under the version in force.")
+    new_roi = RatioField(help_text="Ratio by its share, under this version.")
+    old_deciding_roi = RatioField(
+        help_text="Ratio by which it is promoted or not, with the backlog as it is; null where"
+        " there is none, or where it was not kept."
+    )
+    new_deciding_roi = RatioField(
+        help_text="The same under this version, with the backlog as a run would leave it."
+    )
     old_priority = Choice(Priority.choices)
     new_priority = Choice(Priority.choices)
     was_promoted = serializers.BooleanField(help_text="It is in the backlog.")
@@ -54,9 +61,11 @@ class WhatIfSerializer(JobSerializer):
     )
     items = serializers.IntegerField(help_text="Open items scored.")
     moved = serializers.IntegerField(help_text="Scores that would move.")
-    roi_up = serializers.IntegerField(help_text="Items whose ROI would rise.")
-    roi_down = serializers.IntegerField(help_text="Items whose ROI would fall.")
-    newly_above = serializers.IntegerField(help_text="Items that would rise over the threshold.")
+    roi_up = serializers.IntegerField(help_text="Items whose deciding_roi would rise.")
+    roi_down = serializers.IntegerField(help_text="Items whose deciding_roi would fall.")
+    newly_above = serializers.IntegerField(
+        help_text="Items whose deciding_roi would rise over the threshold."
+    )
     no_longer_above = serializers.IntegerField(help_text="Items that would fall to it or below.")
     priority_changed = serializers.IntegerField(help_text="Items of another priority.")
     promoted = serializers.IntegerField(help_text="Backlog entries that a run would add.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from django.db import models
 from django.db.models import Count, F, OuterRef, Q, Subquery, Value
@@ -294,9 +294,37 @@ class Cause(models.TextChoices):
     PORTFOLIO = "portfolio", _("The debts beside it were changed")
     MEASURED = "measured", _("An SLO was measured")
     BURN = "burn", _("An error budget began or ceased to burn")
+    BACKLOG = "backlog", _("A debt beside it was promoted or taken back")
 
 
-class ScoreChange(models.Model):
+class TwoRois:
+    """Of what moved: its ROI before and after, by share and the one that decides."""
+
+    old_roi: Any
+    new_roi: Any
+    old_deciding_roi: Any
+    new_deciding_roi: Any
+
+    @property
+    def old_decides(self) -> float | None:
+        """What decided; where that was not kept yet, the ROI by share."""
+        return cast(
+            "float | None", self.old_roi if self.old_deciding_roi is None else self.old_deciding_roi
+        )
+
+    @property
+    def new_decides(self) -> float | None:
+        return cast(
+            "float | None", self.new_roi if self.new_deciding_roi is None else self.new_deciding_roi
+        )
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether what decides was or became another number than the ROI by share."""
+        return self.old_decides != self.old_roi or self.new_decides != self.new_roi
+
+
+class ScoreChange(TwoRois, models.Model):
     """A score that moved. The first score of an item is no change."""
 
     item = models.ForeignKey(
@@ -312,6 +340,9 @@ class ScoreChange(models.Model):
     new_state = models.CharField(max_length=14, choices=ScoreState)
     old_roi = models.FloatField(null=True)
     new_roi = models.FloatField(null=True)
+    # Null in old rows: it was not kept.
+    old_deciding_roi = models.FloatField(null=True)
+    new_deciding_roi = models.FloatField(null=True)
     old_annual_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     new_annual_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)
     old_repair_cost = models.DecimalField(max_digits=20, decimal_places=2, null=True)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from .job import Job, JobState
+from .score import TwoRois
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 
@@ -57,7 +58,7 @@ class WhatIf(Job):
         return f"what {self.policy} would move"
 
 
-class Mover(models.Model):
+class Mover(TwoRois, models.Model):
     """A debt that would move much. Place 1 is the first to look at."""
 
     what_if = models.ForeignKey(WhatIf, on_delete=models.CASCADE, related_name="movers")
@@ -65,6 +66,9 @@ class Mover(models.Model):
     item = models.ForeignKey("DebtItem", on_delete=models.CASCADE, related_name="+")
     old_roi = models.FloatField(null=True)
     new_roi = models.FloatField(null=True)
+    # What decides: in failure scenarios what is left to gain, else the same.
+    old_deciding_roi = models.FloatField(null=True)
+    new_deciding_roi = models.FloatField(null=True)
     old_priority = models.CharField(max_length=2, blank=True)
     new_priority = models.CharField(max_length=2, blank=True)
     was_promoted = models.BooleanField(help_text="Is in the backlog.")

@@ -1,20 +1,27 @@
 """What failure scenarios do to scores and backlogs, by edits and by runs."""
 
 import json
+from concurrent.futures import wait
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.db import transaction
 
-from debtreg import coupling
-from debtreg.actions import debt, scenarios, scores
+from debtreg import coupling, losses
+from debtreg.actions import backlog, catalog, debt, scenarios, scores
+from debtreg.errors import DebtregError
 from debtreg.models import (
     BacklogEntry,
     DebtItem,
     FailureScenario,
     MemberRole,
+    ScenarioMember,
     Score,
     ScoreChange,
+    ScoringRun,
     Service,
 )
 from tests.factories import (
@@ -28,6 +35,7 @@ from tests.factories import (
     stated,
     toil,
 )
+from tests.threads import PATIENCE_S, until_blocked
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data/vectors/scenarios.json").read_text())
 
@@ -137,7 +145,10 @@ def test_edits_of_a_scenario_and_runs_agree(avalanche, run):
     assert set(ScoreChange.objects.values_list("cause", flat=True)) == {"scenario"}
     row = run()
     # Their part in what all debts cost is compared again, but no number of theirs moves.
-    assert ScoreChange.objects.filter(run=row).exclude(cause="portfolio").count() == 0
+    # What is promoted by now moves what is left to gain.
+    moved = ScoreChange.objects.filter(run=row).exclude(cause="portfolio")
+    assert set(moved.values_list("cause", flat=True)) <= {"backlog"}
+    assert all(change.old_roi == change.new_roi for change in moved)
 
 
 def test_alternatives_are_promoted_as_one_bundle(transactional_db, run):
@@ -320,3 +331,174 @@ def test_a_loss_that_is_partly_known_is_unknown_and_stops_nothing(transactional_
     share = scores.explain(pk=priced.pk)["scenarios"][0]
     assert (share["cost_per_year"], share["loss_per_year"]) == (None, None)
     assert "not priced" in share["formula"]
+
+
+# --- What decides, and its history ----------------------------------------------------------------
+
+
+@pytest.fixture
+def gates(transactional_db):
+    """Two debts that must come together to lose 36,000 a year, of 6,400 each, scored: the repair
+    of either is enough."""
+    team = TeamFactory(day_rate=Decimal(1600))
+    scenario = FailureScenarioFactory(loss_low=36_000, loss_likely=36_000, loss_high=36_000)
+    columns = {"effort": 4.0, "team": team, "service": None, "impacts": []}
+    items = [
+        ScenarioMemberFactory(scenario=scenario, item=DebtItemFactory(**columns)).item
+        for _ in range(2)
+    ]
+    scores.score_items([item.pk for item in items])
+    return items
+
+
+def history():
+    return [
+        (change.item, change.cause, change.old_deciding_roi, change.new_deciding_roi)
+        for change in ScoreChange.objects.select_related("item").order_by("pk")
+    ]
+
+
+def test_who_is_promoted_or_taken_back_moves_what_decides_beside_it_and_history_says_so(gates):
+    first, second = gates
+    entry = backlog.promote(pk=first.pk, by=None)
+    assert history() == [(second, "backlog", 5.625, 0.0)]
+    change = ScoreChange.objects.get()
+    assert (change.old_roi, change.new_roi) == (2.8125, 2.8125)
+    assert (change.run, change.old_state, change.new_state) == (None, "priced", "priced")
+    backlog.withdraw(entry_id=entry.pk, reason="", by=None)
+    assert history()[1:] == [(second, "backlog", 0.0, 5.625)]
+
+
+def test_a_run_that_promotes_notes_what_that_moves_once(gates, run):
+    first, second = gates
+    row = run()
+    assert row.promoted == 1
+    assert history() == [(second, "backlog", 5.625, 0.0)]
+    assert ScoreChange.objects.get().run == row
+    run()
+    debt.update(pk=first.pk, fields={"title": "The same by another name"}, by=None)
+    run()
+    assert len(history()) == 1
+
+
+def test_an_edit_that_moves_both_rois_is_one_row_that_names_both(gates):
+    first, second = gates
+    backlog.promote(pk=first.pk, by=None)
+    ScoreChange.objects.all().delete()
+    debt.update(pk=second.pk, fields={}, impacts=[stated(6400)], by=None)
+    change = ScoreChange.objects.get()
+    assert (change.cause, change.old_roi, change.new_roi) == ("input", 2.8125, 3.8125)
+    assert (change.old_deciding_roi, change.new_deciding_roi) == (0.0, 1.0)
+
+
+def test_who_leaves_a_scenario_is_decided_by_its_own_roi_again(gates):
+    first, second = gates
+    backlog.promote(pk=first.pk, by=None)
+    ScoreChange.objects.all().delete()
+    debt.update(pk=second.pk, fields={}, impacts=[stated(6400)], by=None)
+    scenarios.remove(pk=FailureScenario.objects.get().pk, by=None)
+    assert (second, "scenario", 1.0, 1.0) in history()
+    score = Score.objects.get(pk=second.pk)
+    assert (score.roi, score.deciding_roi) == (1.0, 1.0)
+
+
+def test_another_policy_is_what_moves_a_bundle_by_its_threshold(gates, run):
+    ScenarioMember.objects.update(role=MemberRole.ALTERNATIVE, group="g")
+    run()
+    before = set(Score.objects.values_list("deciding_roi", flat=True))
+    assert before == {2.8125}
+    ScoringPolicyFactory(threshold=2.0, demote_below=1.5)
+    run()
+    assert {cause for _, cause, *_ in history()} <= {"scenario", "portfolio", "policy"}
+    assert BacklogEntry.objects.count() == 2
+    assert set(Score.objects.values_list("deciding_roi", "promotes")) == {(2.8125, True)}
+
+
+def test_alternatives_are_above_the_threshold_only_by_what_they_return_together(gates, run):
+    """Each by itself would save nothing; together 36,000 for 12,800."""
+    ScenarioMember.objects.update(role=MemberRole.ALTERNATIVE, group="g")
+    DebtItem.objects.filter(pk=gates[1].pk).update(effort_low=2, effort_likely=2, effort_high=2)
+    run()
+    share = dict(Score.objects.values_list("pk", "roi"))
+    assert share[gates[1].pk] > 3 > share[gates[0].pk]
+    # 36,000 a year for 9,600: the joint ROI decides about both.
+    assert set(Score.objects.values_list("deciding_roi", "promotes")) == {(3.75, True)}
+    assert set(BacklogEntry.objects.values_list("marginal_roi", flat=True)) == {3.75}
+    DebtItem.objects.filter(pk=gates[0].pk).update(effort_low=9, effort_likely=9, effort_high=9)
+    run()
+    both = dict(Score.objects.values_list("pk", "deciding_roi"))
+    assert {round(roi, 4) for roi in both.values()} == {round(36_000 / 17_600, 4)}
+    assert Score.objects.get(pk=gates[1].pk).roi > 3
+    assert not Score.objects.filter(promotes=True).exists()
+    assert not BacklogEntry.objects.active().exists()
+
+
+# --- Many hands -----------------------------------------------------------------------------------
+
+
+@pytest.mark.postgres_only
+def test_two_who_move_what_decides_about_one_scenario_come_one_after_the_other(gates, start, hold):
+    first, second = gates
+    gate = hold(backlog.audit, "record")
+    promoting = start(backlog.promote, pk=first.pk, by=None)
+    gate.wait_for_arrival()
+    editing = start(debt.update, pk=second.pk, fields={}, impacts=[stated(6400)], by=None)
+    until_blocked(editing)
+    gate.open()
+    promoting.result()
+    editing.result()
+    # It has seen what the other one has promoted.
+    assert Score.objects.get(pk=second.pk).deciding_roi == 1.0
+
+
+@pytest.mark.postgres_only
+def test_whoever_writes_scores_of_members_at_once_waits_for_nobody_in_vain(gates, run, start):
+    """Edits, decisions, scenarios, plans, catalogs and runs: a deadlock would be an error."""
+    third = DebtItemFactory(effort=1.0, team=gates[0].team, service=None, impacts=[stated(9600)])
+    scenario = FailureScenario.objects.get()
+    members = [{"item_id": item.pk, "role": MemberRole.GATE} for item in (*gates, third)]
+    doing = []
+    for turn in range(4):
+        for item in gates:
+            doing.append(start(debt.update, pk=item.pk, fields={"effort_likely": 4.0}, by=None))
+            doing.append(start(backlog.promote, pk=item.pk, by=None))
+            doing.append(start(debt.veto, pk=item.pk, reason="Later.", by=None))
+            doing.append(start(debt.lift_veto, pk=item.pk, by=None))
+        wanted = members[: 2 + turn % 2]
+        doing.append(start(scenarios.update, pk=scenario.pk, fields={}, members=wanted, by=None))
+        doing.append(start(backlog.apply_plan, by=None))
+        document = {"scenarios": [{"name": scenario.name, "trigger_rate": 1 + turn}]}
+        doing.append(start(catalog.load, document=document, by=None))
+    # One run after the other, as there is one at a time.
+    doing.append(start(lambda: [run() for _ in range(4)]))
+    wait(doing)
+    errors = [error for future in doing if (error := future.exception())]
+    assert [error for error in errors if not isinstance(error, DebtregError)] == []
+    run()
+    decides = losses.marginal_rois([item.pk for item in gates])
+    for pk, roi in decides.items():
+        assert Score.objects.get(pk=pk).deciding_roi == pytest.approx(roi)
+
+
+@pytest.mark.postgres_only
+def test_an_entry_that_somebody_else_writes_holds_up_no_decision_about_another(gates, start):
+    first, second = gates
+    entry = backlog.promote(pk=first.pk, by=None)
+    out = backlog.promote(pk=second.pk, by=None)
+    BacklogEntry.objects.filter(pk=out.pk).update(displaced_by=first.key)
+    with transaction.atomic():
+        BacklogEntry.objects.select_for_update().get(pk=out.pk)
+        start(backlog.withdraw, entry_id=entry.pk, reason="", by=None).result(PATIENCE_S)
+    assert BacklogEntry.objects.get(pk=entry.pk).state == "withdrawn"
+
+
+def test_a_database_with_scores_of_before_asks_for_a_run(gates):
+    migration = import_module("debtreg.migrations.0034_history_of_what_decides")
+    for _ in range(2):
+        migration.request_run(apps, None)
+    assert [row.state for row in ScoringRun.objects.all()] == ["queued"]
+
+
+def test_a_database_without_scores_asks_for_none(db):
+    import_module("debtreg.migrations.0034_history_of_what_decides").request_run(apps, None)
+    assert not ScoringRun.objects.exists()

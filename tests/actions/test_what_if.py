@@ -124,7 +124,11 @@ def test_its_numbers_are_those_of_the_run_that_then_takes_the_version(scored, ru
     changes = ScoreChange.objects.filter(run=row)
     assert {change.cause for change in changes} <= {"policy"}
     assert job.moved == len(changes)
-    rois = [(change.old_roi, change.new_roi) for change in changes if change.old_roi is not None]
+    rois = [
+        (change.old_deciding_roi, change.new_deciding_roi)
+        for change in changes
+        if change.old_roi is not None
+    ]
     assert job.roi_up == sum(new > old for old, new in rois)
     assert job.roi_down == sum(new < old for old, new in rois)
     now = dict(Score.objects.filter(is_open=True).values_list("pk", "promotes"))
@@ -140,6 +144,9 @@ def test_its_numbers_are_those_of_the_run_that_then_takes_the_version(scored, ru
             continue
         assert (mover.old_roi, mover.old_priority) == old
         assert (mover.new_roi, mover.new_priority) == new
+        decides = [mover.old_deciding_roi or 0, mover.new_deciding_roi or 0]
+        noted = [change.old_deciding_roi or 0, change.new_deciding_roi or 0]
+        assert decides == pytest.approx(noted, rel=1e-4)
     active = set(BacklogEntry.objects.active().values_list("item", flat=True))
     assert {pk for pk, mover in movers.items() if mover.is_promoted} == active & movers.keys()
     risky = Score.objects.get(item__title="risky")
@@ -193,7 +200,8 @@ def test_many_chunks_give_what_one_gives(company, monkeypatch):
 
 def frame(*rows):
     names = ["item_id", "state", "roi", "annual_cost", "repair_cost", "priority", "promotes"]
-    return pd.DataFrame(rows, columns=names)
+    found = pd.DataFrame(rows, columns=names)
+    return found.assign(deciding_roi=found["roi"])
 
 
 def planned(entered=(), added=(), withdrawn=()):

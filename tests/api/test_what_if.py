@@ -63,6 +63,8 @@ def test_it_is_asked_for_and_read_until_it_is_done(api, draft, sent):
             "title": item.title,
             "old_roi": "6.25",
             "new_roi": "3.125",
+            "old_deciding_roi": "6.25",
+            "new_deciding_roi": "3.125",
             "old_priority": Score.objects.get().priority or None,
             "new_priority": Score.objects.get().priority or None,
             "was_promoted": False,
