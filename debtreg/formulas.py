@@ -10,7 +10,7 @@ import pandas as pd
 from django.utils import timezone
 
 import scoring
-from debtreg import frames, losses, measured, memo, sensitivity
+from debtreg import frames, losses, measured, memo, sensitivity, versions
 from debtreg.models import (
     FACTORS,
     PRICE_UNITS,
@@ -21,7 +21,7 @@ from debtreg.models import (
     OutcomeReading,
     Price,
 )
-from debtreg.numbers import money, plain, rounded, rounded_ratio
+from debtreg.numbers import money, plain, rounded, seen_ratio
 
 GUESSED = (Grade.ESTIMATED, Grade.DEFAULT)
 
@@ -397,5 +397,5 @@ def _roi_formula(score: Any, rough: bool) -> str:
     if _number(score["roi"]) is None:
         return ""
     benefit = _shown(score["weighted_benefit"], 2 if rough else 6)
-    about = f"≈ {plain(rounded_ratio(score['roi']))}" if rough else f"= {_shown(score['roi'])}"
-    return f"{benefit} a year / {_shown(score['repair_cost'])} {about}"
+    roi = seen_ratio(float(score["roi"]), rough, versions.thresholds())
+    return f"{benefit} a year / {_shown(score['repair_cost'])} {'≈' if rough else '='} {roi:,f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -41,40 +42,46 @@ def rounded(value: Any, digits: int = 2) -> Decimal:
     return Decimal(format((number / step).quantize(Decimal(1), "ROUND_HALF_UP") * step, "f"))
 
 
-def rounded_ratio(value: Any, digits: int = 2) -> Decimal:
-    """As `rounded`, but what only just misses a round threshold keeps the digits that tell.
+def rounded_ratio(value: Any, digits: int = 2, beside: Collection[float] = ()) -> Decimal:
+    """As `rounded`, but what is not one of the numbers it is compared with does not look like one.
 
-    >>> str(rounded_ratio(5.42)), str(rounded_ratio(2.963)), str(rounded_ratio(3.0))
-    ('5.4', '2.96', '3.0')
+    beside : thresholds; what only just misses one keeps the digits that tell
+
+    >>> [str(rounded_ratio(each, beside=[3.0])) for each in (5.42, 6.04, 2.963, 3.0)]
+    ['5.4', '6.0', '2.96', '3.0']
     """
-    exact = rounded(value, 12)
     found = rounded(value, digits)
-    while digits < 6 and found != exact and found == found.to_integral_value() and found < 10:
+    while digits < 6 and _hides(found, value, beside):
         digits += 1
         found = rounded(value, digits)
     return found
 
 
-def seen_ratio(value: Any, rough: Any = False) -> Decimal:
+def seen_ratio(value: Any, rough: Any = False, beside: Collection[float] = ()) -> Decimal:
     """A ratio with the digits that people see: two of what is guessed, else two places or fewer.
 
-    What only just beats a round threshold must not look equal to it: 3.0002 keeps its digits.
+    beside : as in `rounded_ratio`: 3.0002 beside 3 keeps its digits
 
-    >>> [str(seen_ratio(each)) for each in (4.05, 60.34, 164.54, 3.0002)]
-    ['4.05', '60.3', '165', '3.0002']
+    >>> [str(seen_ratio(each, beside=[3.0])) for each in (4.05, 60.34, 164.54, 3.0002, 5.0002)]
+    ['4.05', '60.3', '165', '3.0002', '5.00']
     >>> str(seen_ratio(164.54, rough=True))
     '160'
     """
     if rough:
-        return rounded_ratio(value)
+        return rounded_ratio(value, beside=beside)
     number = Decimal(repr(float(value)) if isinstance(value, float) else str(value))
     size = abs(number)
     places = 2 if size < 10 else 1 if size < 100 else 0
     found = number.quantize(Decimal(1).scaleb(-places), "ROUND_HALF_UP")
-    while places < 6 and size < 100 and found != number and found == found.to_integral_value():
+    while places < 6 and _hides(found, number, beside):
         places += 1
         found = number.quantize(Decimal(1).scaleb(-places), "ROUND_HALF_UP")
     return found
+
+
+def _hides(found: Decimal, value: Any, beside: Collection[float]) -> bool:
+    """Whether a number looks like one that it is compared with, and is not."""
+    return found != rounded(value, 12) and any(found == rounded(each, 12) for each in beside)
 
 
 def told_apart(value: Any, other: Any, digits: int = 2) -> Decimal:

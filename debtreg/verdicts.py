@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from debtreg import memo
+from debtreg import memo, versions
 from debtreg.models import BacklogEntry, DebtItem, DebtStatus, EntryState
 from debtreg.numbers import rounded_ratio
 from debtreg.reasons import listed
@@ -151,5 +151,5 @@ def _missing(items: Sequence[DebtItem]) -> list[str]:
 def _ratio(value: Any, rough: bool) -> str:
     """As the pages show it beside."""
     if rough:
-        return f"≈ {rounded_ratio(value):,f}"
+        return f"≈ {rounded_ratio(value, beside=versions.thresholds()):,f}"
     return f"{float(value):,.{2 if float(value) < 10 else 1 if float(value) < 100 else 0}f}"

@@ -179,6 +179,12 @@ def standing() -> Standing:
     return found
 
 
+def thresholds() -> tuple[float, ...]:
+    """What an ROI is compared with: no number that is shown may look like one and not be it."""
+    policy = standing().policy
+    return (policy.threshold, policy.demote_below) if policy else ()
+
+
 def _standing() -> Standing:
     refused: PolicyRefused | None = None
     for activation in lineage():

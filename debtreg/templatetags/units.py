@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from debtreg import versions
 from debtreg.numbers import rounded, seen_ratio, told_apart
 
 register = template.Library()
@@ -109,14 +110,14 @@ def money_short(value: Any) -> str:
 def ratio(value: Any) -> str:
     """A plain ratio such as an ROI: 4.05, 12.3, 1,250.
 
-    What only just beats a round threshold must not look equal to it: 3.0002 keeps its digits.
+    What only just beats the threshold must not look equal to it: 3.0002 keeps its digits.
     """
     number = parse(value)
     if number is None:
         return unknown()
     if number.adjusted() >= MOST_DIGITS:
         return text(number, 0)
-    shown = seen_ratio(number)
+    shown = seen_ratio(number, beside=versions.thresholds())
     return text(shown, max(0, -int(shown.as_tuple().exponent)))
 
 
@@ -128,12 +129,19 @@ def about_money(value: Any, rough: Any = True) -> str:
 
 
 @register.filter
+def about_money_short(value: Any, rough: Any = True) -> str:
+    """≈ ¥1.2M where much of it is guessed, else as `money_short`."""
+    number = parse(value)
+    return f"≈ {money_short(rounded(number))}" if rough and number else money_short(value)
+
+
+@register.filter
 def about_ratio(value: Any, rough: Any = True) -> str:
-    """≈ 5.4, else as `ratio`. What just misses a round threshold keeps its digits: ≈ 2.96."""
+    """≈ 5.4, else as `ratio`. What just misses the threshold keeps its digits: ≈ 2.96."""
     number = parse(value)
     if not rough or not number:
         return ratio(value)
-    shown = seen_ratio(number, rough)
+    shown = seen_ratio(number, rough, versions.thresholds())
     return f"≈ {text(shown, max(0, -int(shown.as_tuple().exponent)))}"
 
 

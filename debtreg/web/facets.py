@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from django.db.models import Case, Count, Q, Sum, Value, When
 
+from debtreg import frames
 from debtreg.models import Score, ScoreState
 
 # ROI bands that can be filtered by; a score is in the band of the highest it reaches.
@@ -27,6 +28,7 @@ class Totals:
     annual_cost: float
     over_threshold: int
     not_priced: int
+    rough: bool  # so much of the cost is that of debts which deserve two digits, and so does it
 
 
 class Facets:
@@ -57,12 +59,13 @@ class Facets:
             .annotate(
                 n=Count("*"),
                 cost=Sum("annual_cost"),
+                guessed=Sum("annual_cost", filter=Q(is_rough=True)),
                 over=Count("pk", filter=Q(promotes=True)),
             )
         )
-        table = pd.DataFrame(list(rows), columns=[*_NAMES, "n", "cost", "over"])
+        table = pd.DataFrame(list(rows), columns=[*_NAMES, "n", "cost", "guessed", "over"])
         # For headlines: to be exact to the last cent is the items' business.
-        table["cost"] = table["cost"].astype("float64")
+        table = table.astype({"cost": "float64", "guessed": "float64"})
         took = time.monotonic() - start
         cls._kept = (start + took * cls.KEEP, table) if took > cls.FRESH_SECONDS else None
         return cls(table)
@@ -93,6 +96,7 @@ class Facets:
             annual_cost=float(table["cost"].sum()),
             over_threshold=int(table["over"].sum()),
             not_priced=int(table.loc[~priced, "n"].sum()),
+            rough=bool(table["guessed"].sum() > frames.ROUGH_PART * table["cost"].sum()),
         )
 
     def sums(self, name: str) -> dict[Any, tuple[int, float]]:

@@ -21,6 +21,7 @@ from debtreg.tasks import enqueue, enqueue_waiting
 from debtreg.templatetags import units
 from debtreg.web import words
 from debtreg.web.errors import chosen_key, command
+from debtreg.web.facets import Facets
 from debtreg.web.fields import show_problems
 from debtreg.web.forms import PolicyForm
 from debtreg.web.requests import PageRequest
@@ -204,6 +205,7 @@ def what_if_page(request: PageRequest, version: int) -> HttpResponse:
             "row": row,
             "job": job,
             "movers": movers,
+            "rough": bool(job) and Facets.read().totals({}).rough,
             "standing": standing,
             "problem": versions.problem_of(row),
         },

@@ -15,6 +15,7 @@ from debtreg.actions import scores
 from debtreg.models import ScoringRun
 from debtreg.tasks import enqueue
 from debtreg.web.errors import command
+from debtreg.web.facets import Facets
 from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 30
@@ -25,7 +26,7 @@ PAGE_SIZE = 30
 def index(request: PageRequest) -> HttpResponse:
     runs = ScoringRun.objects.select_related("requested_by").order_by("-pk")
     page = keyset.page(runs, size=PAGE_SIZE, cursor=request.GET.get("cursor"))
-    return render(request, "runs/list.html", {"page": page})
+    return render(request, "runs/list.html", {"page": page, "rough": _is_rough()})
 
 
 @login_required
@@ -33,7 +34,12 @@ def index(request: PageRequest) -> HttpResponse:
 def detail(request: PageRequest, pk: int) -> HttpResponse:
     """A run. While it is not over, the page asks for itself again, by htmx or by reloading."""
     run = get_object_or_404(ScoringRun.objects.select_related("requested_by"), pk=pk)
-    return render(request, "runs/detail.html", {"run": run, "job": run})
+    return render(request, "runs/detail.html", {"run": run, "job": run, "rough": _is_rough()})
+
+
+def _is_rough() -> bool:
+    """Whether what all debts cost rests on guesses; what it did then, a run does not say."""
+    return Facets.read().totals({}).rough
 
 
 @command

@@ -37,6 +37,7 @@ def index(request: PageRequest) -> HttpResponse:
     found = losses.of(row.pk for row in rows)
     best = DebtItem.objects.in_bulk({loss.best.item_id for loss in found.values() if loss.best})
     for row in rows:
+        row.rough = row.grade in formulas.GUESSED  # type: ignore[attr-defined]
         loss = row.loss = found[row.pk]  # type: ignore[attr-defined]
         row.best_item = best.get(loss.best.item_id) if loss.best else None  # type: ignore[attr-defined]
     rows.sort(key=lambda row: (row.loss.a_year is None, -(row.loss.a_year or 0), row.name))  # type: ignore[attr-defined]

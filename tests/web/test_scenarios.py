@@ -55,10 +55,10 @@ def test_the_list_shows_the_most_expensive_first_and_what_one_repair_saves(
 
     order = [text.index(name) for name in ("Brown-out", "Avalanche", "Black-out")]
     assert order == sorted(order)
-    assert "Brown-out ¥300,000 3 ¥100,000 1" in text
-    assert "Avalanche ¥50,000 1 ¥100,000 3" in text
-    assert "saves ¥50,000 a year" in text
-    assert "Black-out not known not known ¥100,000 1 none by itself" in text
+    assert "Brown-out ≈ ¥300,000 3 ≈ ¥100,000 1" in text
+    assert "Avalanche ≈ ¥50,000 1 ≈ ¥100,000 3" in text
+    assert "saves ≈ ¥50,000 a year" in text
+    assert "Black-out not known not known ≈ ¥100,000 1 none by itself" in text
 
 
 def test_a_list_takes_as_many_queries_for_many_as_for_one(
@@ -79,13 +79,13 @@ def test_a_scenario_says_what_it_takes_and_what_each_debt_is_to_it(
 ) -> None:
     text = text_of(owner.get(f"/scenarios/{avalanche.pk}/"))
 
-    assert "Costs ¥50,000 a year as things are." in text
+    assert "Costs ≈ ¥50,000 a year as things are." in text
     assert "It takes 2 open gates and the chance of 1 amplifier." in text
     title = company.unpriced.title
     row = f"{title} {company.unpriced.key} Gate open ≈ ¥17,000 ≈ ¥50,000 ≈ ¥40,000 ¥4,800"
     assert row in text
     assert "Never to be summed" in text
-    assert "All shares together are ¥50,000" in text
+    assert "All shares together are ≈ ¥50,000" in text
     page = owner.get(f"/scenarios/{avalanche.pk}/")
     assert "Set off once a year" in text_of(page)
 
@@ -106,9 +106,9 @@ def test_what_is_promoted_and_repaired_is_marked_and_counts(
     text = text_of(owner.get(f"/scenarios/{avalanche.pk}/"))
     assert "Its repair has left 50 % of it." in text
     # 100,000 × 0.25 now; a fifth of that once the first gate is repaired.
-    assert "Costs ¥25,000 a year" in text
+    assert "Costs ≈ ¥25,000 a year" in text
     assert (
-        "¥5,000 Left a year" in text or "Left a year once all promoted is repaired ¥5,000" in text
+        "≈ ¥5,000 Left a year" in text or "Left a year once all promoted is repaired ≈ ¥5,000" in text
     )
     assert second.title in text
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from debtreg.templatetags import charts, units
+from tests.factories import ScoringPolicyFactory
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,12 @@ def test_unknown_is_said_and_never_0(to_text: object, value: object) -> None:
         (3, "3.00"),
         (3.0000020833, "3.000002"),
         (2.9996, "2.9996"),
+        (4.9996, "5.00"),
         (0, "0.00"),
     ],
 )
-def test_a_ratio_that_just_beats_a_threshold_does_not_look_equal_to_it(
-    value: float, text: str
+def test_a_ratio_that_just_beats_the_threshold_does_not_look_equal_to_it(
+    db: None, value: float, text: str
 ) -> None:
     assert units.ratio(value) == text
 
@@ -114,13 +116,18 @@ def test_a_bar_beyond_its_capacity_is_full_and_says_so() -> None:
     assert charts.bar(0, 0) != ""
 
 
-def test_what_deserves_two_digits_shows_two_and_still_tells_the_sides_of_a_threshold() -> None:
+def test_what_deserves_two_digits_shows_two_and_still_tells_the_sides_of_a_threshold(
+    db: None,
+) -> None:
     assert units.about_money("10500.00") == "≈ ¥11,000"
     assert units.about_money("10500.00", False) == "¥10,500"
     assert units.about_ratio("5.42") == "≈ 5.4"
     assert units.about_ratio("2.9634") == "≈ 2.96"
     assert units.about_ratio("18.7") == "≈ 19"
     assert units.about_ratio(3) == "≈ 3.0"
+    assert [units.about_ratio(each) for each in (6.04, 1.02)] == ["≈ 6.0", "≈ 1.0"]
+    ScoringPolicyFactory(threshold=6.0, demote_below=1.0)
+    assert [units.about_ratio(each) for each in (6.04, 1.02)] == ["≈ 6.04", "≈ 1.02"]
     assert units.about_number("71428.57") == "≈ 71,000"
     assert units.about_percent("0.925") == "≈ 93 %"
     assert units.about_percent("0.9963") == "more than 99 %"
@@ -137,6 +144,6 @@ def test_a_limit_never_looks_equal_to_what_it_is_compared_with() -> None:
     assert units.limit("0.99996", 1) == "≈ 0.99996"
 
 
-def test_a_range_says_about_once() -> None:
+def test_a_range_says_about_once(db: None) -> None:
     assert units.spread("2.612", "18.7") == "≈ 2.6 – 19"
     assert units.spread("2.612", "18.7", False) == "2.61 – 18.7"
