@@ -1,4 +1,5 @@
 import ctypes
+from collections import Counter
 from itertools import combinations, product
 
 import numpy as np
@@ -523,6 +524,20 @@ def check_that_nothing_is_idle(rows, pairs, scenarios, mine):
 @settings(max_examples=300)
 def test_a_small_plan_equals_the_best_of_all_plans(instance):
     check_against_every_plan(*instance)
+
+
+@given(instances())
+@settings(max_examples=200)
+def test_a_plan_never_exceeds_the_capacity_of_an_iteration(instance):
+    rows, slots, pairs, scenarios = instance
+    rows = [{**row, "pinned": False} for row in rows]  # a person may overfill one, a plan may not
+    plan = assign(
+        entries_of(*rows), iterations_of(*slots), needs_of(*pairs), scenarios_of(*scenarios)
+    )
+    taken = Counter()
+    for row, place in zip(rows, placed_in(plan), strict=True):
+        taken[place] += 2 * row["days"]
+    assert all(taken[100 + n] <= slot["half_days_left"] for n, slot in enumerate(slots))
 
 
 @pytest.mark.parametrize("seed", range(25))

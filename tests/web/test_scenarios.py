@@ -108,7 +108,8 @@ def test_what_is_promoted_and_repaired_is_marked_and_counts(
     # 100,000 × 0.25 now; a fifth of that once the first gate is repaired.
     assert "Costs ≈ ¥25,000 a year" in text
     assert (
-        "≈ ¥5,000 Left a year" in text or "Left a year once all promoted is repaired ≈ ¥5,000" in text
+        "≈ ¥5,000 Left a year" in text
+        or "Left a year once all promoted is repaired ≈ ¥5,000" in text
     )
     assert second.title in text
 
