@@ -36,7 +36,10 @@ class Pulse(threading.Thread):
         """Note where the job is. Raises LeaseLost once it is no longer ours."""
         if self.lost:
             raise LeaseLost
-        self.progress = {"stage": stage, "done": done, "total": total}
+        # Counting from 0 again is another stage, even under the same name.
+        goes_on = stage == self.progress.get("stage") and done >= self.progress["done"]
+        began = self.progress["stage_at"] if goes_on else timezone.now()
+        self.progress = {"stage": stage, "stage_at": began, "done": done, "total": total}
         self.wake.set()
 
     def run(self) -> None:

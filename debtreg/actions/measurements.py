@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from debtreg import budgets, readings, secrets, tracing
-from debtreg.actions import connections, jobs, rights
+from debtreg.actions import audit, connections, jobs, rights
 from debtreg.actions.slos import WINDOW
 from debtreg.errors import Conflict, DebtregError
 from debtreg.models import (
@@ -82,6 +82,23 @@ def request(*, site: Connection, by: User | None) -> Fetch:
                 hint="Let it go on first, by is_paused=false or on its page.",
             )
         return queue(site) or Fetch.objects.get(connection=site)
+
+
+def cancel(*, site: Connection, by: User | None) -> Fetch:
+    """Stop a fetch that waits or goes on. What it has stored stays; the next one takes the rest.
+
+    Raises Conflict where nothing is fetched.
+    """
+    rights.check(by, "connection.change")
+    with transaction.atomic():
+        fetch = Fetch.objects.filter(connection=site).first()
+        if fetch is None or not jobs.cancel(Fetch, fetch.pk):
+            raise Conflict(
+                f"Nothing is being fetched from '{site.name}'.", hint="There is nothing to cancel."
+            )
+        audit.record("connection.cancel_fetch", site, by=by)
+        fetch.refresh_from_db()
+        return fetch
 
 
 def queue(site: Connection) -> Fetch | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -15,6 +15,8 @@ from .words import known_words
 
 # A job that has killed its worker this often is not tried again.
 MAX_ATTEMPTS = 5
+# Seconds that a stage must have taken before its pace tells how long the rest takes.
+LEAST_TELLING = 2.0
 
 
 def lease() -> timedelta:
@@ -51,6 +53,7 @@ class JobQuerySet(models.QuerySet["Job"]):
                 beat_at=now,
                 started_at=now,
                 stage="",
+                stage_at=None,
                 done=0,
                 total=0,
             )
@@ -59,7 +62,7 @@ class JobQuerySet(models.QuerySet["Job"]):
     def owned(self, pk: int, owner: str) -> Self:
         return self.filter(pk=pk, owner=owner, state=JobState.RUNNING)
 
-    def beat(self, pk: int, owner: str, **progress: str | int) -> bool:
+    def beat(self, pk: int, owner: str, **progress: str | int | datetime) -> bool:
         """Renew the lease and note progress; False once the lease is lost or cancelled."""
         return bool(self.owned(pk, owner).update(beat_at=timezone.now(), **progress))
 
@@ -69,6 +72,7 @@ class Job(models.Model):
 
     state = models.CharField(max_length=9, choices=JobState, default=JobState.QUEUED)
     stage = models.CharField(max_length=40, blank=True)
+    stage_at = models.DateTimeField(null=True, blank=True, help_text="When its stage began.")
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -98,3 +102,11 @@ class Job(models.Model):
     @property
     def percent(self) -> int | None:
         return min(100, 100 * self.done // self.total) if self.total else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the present stage, at the pace it has kept so far; None while that says nothing."""
+        if self.stage_at is None or self.beat_at is None or not 0 < self.done < self.total:
+            return None
+        taken = (self.beat_at - self.stage_at).total_seconds()
+        return taken * (self.total - self.done) / self.done if taken >= LEAST_TELLING else None

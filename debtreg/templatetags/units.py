@@ -279,6 +279,13 @@ def seconds(value: Any) -> str:
 
 
 @register.filter
+def seconds_about(value: Any) -> str:
+    """A time that is only estimated: 8 s, 40 s, 2 min; no more than two digits, never 0."""
+    amount = parse(value)
+    return unknown() if amount is None else seconds(max(rounded(amount), Decimal(1)))
+
+
+@register.filter
 def filesize(value: Any) -> str:
     """Bytes -> 34 kB, in steps of 1,000."""
     amount = parse(value)

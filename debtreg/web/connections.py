@@ -184,6 +184,15 @@ def fetch(request: PageRequest, name: str) -> str:
 
 
 @command
+def cancel_fetch(request: PageRequest, name: str) -> str:
+    measurements.cancel(site=_get(name), by=request.user)
+    messages.success(
+        request, _("Cancelled. What was fetched so far stays; the rest follows by the clock.")
+    )
+    return reverse("connection-detail", args=[name])
+
+
+@command
 def pause(request: PageRequest, name: str) -> str:
     paused = request.POST.get("paused") == "yes"
     connections.pause(connection=_get(name), paused=paused, by=request.user)

@@ -129,6 +129,7 @@ urlpatterns = [
     path("connections/<slug:name>/", connections.detail, name="connection-detail"),
     path("connections/<slug:name>/edit/", connections.edit, name="connection-edit"),
     path("connections/<slug:name>/fetch/", connections.fetch, name="connection-fetch"),
+    path("connections/<slug:name>/cancel/", connections.cancel_fetch, name="connection-cancel"),
     path("connections/<slug:name>/pause/", connections.pause, name="connection-pause"),
     path("connections/<slug:name>/remove/", connections.remove, name="connection-remove"),
     path("readings/import/", readings.import_file, name="reading-import"),

@@ -149,6 +149,30 @@ def test_a_site_that_is_down_says_so_once_and_when_it_is_asked_again(owner: Clie
     assert "Fetch now" not in page
 
 
+def test_a_fetch_says_how_long_it_still_takes_and_is_cancelled(sre: Client, owner: Client) -> None:
+    site = ConnectionFactory(name="main")
+    began = timezone.now() - timedelta(seconds=60)
+    fetch = Fetch.objects.create(
+        connection=site,
+        state=JobState.RUNNING,
+        stage="fetching",
+        stage_at=began,
+        beat_at=began + timedelta(seconds=40),
+        done=2,
+        total=6,
+    )
+    assert "about 80 s left of this step" in sre.get("/connections/main/").text
+    assert 'action="/connections/main/cancel/"' not in owner.get("/connections/main/").text
+    assert owner.post("/connections/main/cancel/").status_code == 403
+    assert (
+        "What was fetched so far stays" in sre.post("/connections/main/cancel/", follow=True).text
+    )
+    fetch.refresh_from_db()
+    assert fetch.state == JobState.CANCELLED
+    again = sre.post("/connections/main/cancel/", follow=True).text
+    assert "Nothing is being fetched from &#x27;main&#x27;. There is nothing to cancel." in again
+
+
 def test_fetching_is_asked_for_and_shows_how_far_it_is(sre: Client, sent: list[int]) -> None:
     site = ConnectionFactory(name="main")
     SloFactory(connection=site, total_query="x", fetch_error="It yields 2 series.")
