@@ -820,6 +820,12 @@ def write_history(staged: str, cause: str | None = None) -> None:
         f"n.{name} IS NOT DISTINCT FROM o.{name}"
         for name in ("state", "roi", "annual_cost", "repair_cost", "budget_share")
     )
+    # A burn raises, its end lowers, whatever else has moved with it: the day that burns is
+    # measured, too. P0 comes before P3.
+    burn = (
+        "n.priority_reason = 'burn' AND o.priority_reason <> 'burn' AND n.priority < o.priority"
+        " OR o.priority_reason = 'burn' AND n.priority_reason <> 'burn' AND n.priority > o.priority"
+    )
     with connection.cursor() as cursor:
         # Why: the first of these that is true. What is left is traffic: as an SLO has measured
         # it, or as the catalog says.
@@ -831,15 +837,14 @@ def write_history(staged: str, cause: str | None = None) -> None:
                 old_priority, new_priority)
             SELECT n.item_id, n.run_id, n.scored_at,
                 CASE WHEN %s <> '' THEN %s
+                     WHEN {burn} THEN 'burn'
                      WHEN n.revision <> o.revision THEN 'input'
                      WHEN n.policy_version <> o.policy_version THEN 'policy'
                      WHEN n.price_fingerprint <> o.price_fingerprint THEN 'price'
                      WHEN n.scenario_cost IS DISTINCT FROM o.scenario_cost THEN 'scenario'
                      WHEN n.weighted_benefit <> o.weighted_benefit AND n.benefit = o.benefit
                          THEN 'weight'
-                     WHEN {same} THEN
-                         CASE WHEN (n.priority_reason = 'burn') <> (o.priority_reason = 'burn')
-                              THEN 'burn' ELSE 'portfolio' END
+                     WHEN {same} THEN 'portfolio'
                      WHEN EXISTS (SELECT 1 FROM {IMPACTS} i
                          WHERE i.item_id = n.item_id AND i.slo_id IS NOT NULL) THEN 'measured'
                      ELSE 'catalog' END,

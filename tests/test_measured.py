@@ -192,6 +192,51 @@ def test_a_budget_that_lost_a_week_in_a_day_raises_the_priority_by_one_and_says_
     assert ScoreChange.objects.filter(cause=Cause.BURN).count() == 2
 
 
+def test_a_burn_is_named_though_what_it_costs_was_measured_with_it(time_machine):
+    time_machine.move_to(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False)
+    slo = SloFactory()
+    PriceFactory(kind="errors", price=Decimal(1))
+    measured_days(slo, days=10, total=1_000, bad=0)
+    item = DebtItemFactory(impacts=[{"kind": "errors", "slo": slo, "slo_part": 0.01}])
+    ScoringRunFactory(state=JobState.DONE, annual_cost=10**6)
+    scores.score_items([item.pk])
+
+    def measure(bad):
+        slo.days.all().delete()
+        measured_days(slo, days=11, total=1_000, bad=bad)
+        scores.score_items([item.pk])
+
+    time_machine.shift(timedelta(days=1))
+    burns(slo)
+    measure(bad=1)
+    time_machine.shift(timedelta(days=2))
+    measure(bad=0)
+
+    changes = list(ScoreChange.objects.order_by("pk"))
+    assert [each.cause for each in changes] == [Cause.BURN, Cause.BURN]
+    assert all(each.old_annual_cost != each.new_annual_cost for each in changes)
+    assert [(each.old_priority, each.new_priority) for each in changes] == [
+        (Priority.P3, Priority.P2),
+        (Priority.P2, Priority.P3),
+    ]
+
+
+def test_a_burn_that_leaves_the_priority_where_it_was_is_not_its_cause(time_machine):
+    time_machine.move_to(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False)
+    slo = SloFactory()
+    PriceFactory(kind="errors", price=Decimal(1))
+    measured_days(slo, days=10, total=1_000, bad=1)
+    item = DebtItemFactory(impacts=[{"kind": "errors", "slo": slo}])
+    scores.score_items([item.pk])
+    burns(slo)
+    slo.days.all().delete()
+    measured_days(slo, days=10, total=1_000, bad=2)
+    scores.score_items([item.pk])
+    change = ScoreChange.objects.get()
+    assert (change.old_priority, change.new_priority) == (Priority.P0, Priority.P0)
+    assert change.cause == Cause.MEASURED
+
+
 @pytest.mark.parametrize(
     ("window", "rate", "is_burning"),
     [
