@@ -66,27 +66,72 @@ _SIGNED = rf"-?{_NUMBER}"
 _UNIT = rf"(?:{_any_of(DIMENSION)})(?![a-z])"
 _METRIC = r"延迟|响应时间|可用性|可用率|成功率|错误率|latency|response time|availability|error rate"
 QUANTITY = re.compile(rf"(-?{_NUMBER}(?:e[-+]?\d+)?)\s*(\D.*)?")
-_TARGET = re.compile(
-    rf"(?:(p\d+(?:\.\d+)?)\s*)?(?:(?:{_METRIC})\s*)?"
-    rf"({_any_of(_OPERATORS)})\s*({_SIGNED})\s*(\D.*)?"
-)
+_OF_WHAT = rf"(?:(p\d+(?:\.\d+)?)\s*)?(?:(?:{_METRIC})\s*)?"
+_TARGET = re.compile(rf"{_OF_WHAT}({_any_of(_OPERATORS)})\s*({_SIGNED})\s*(\D.*)?")
+# What stands behind its number; 以上, 以下 and 以内 include it (Civil Code of China, article 1259).
+_BEHIND = {"以内": "<=", "之内": "<=", "以下": "<=", "以上": ">=", "or less": "<=", "or more": ">="}
+_TARGET_BEHIND = re.compile(rf"{_OF_WHAT}({_SIGNED})\s*(\D+?)\s*(?:\(含\))?({_any_of(_BEHIND)})")
+_THOUSANDS = re.compile(r"(?<![\dp.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ARROW = "→|->|⇒|>="  # "=>" has become ">=" before
+# What a clause may say beside its numbers. A clause is understood if nothing else is in it: "of the
+# monthly fee", "the first time free" or "not" would change what its numbers mean.
+_WORSE = (
+    r"(?:低于|高于|超过|超出|多于|少于|大于|小于|慢于|差于|劣于|偏离|未达到?|超|"
+    r"(?:worse|slower|lower|higher|more|less|longer|fewer) than|above|over|below|under|beyond"
+    r"|short of|exceeding)"
+)
+_THE_TARGET = (
+    r"(?:(?:约定|承诺|合同)?的?(?:目标|承诺|约定|阈值)值?"
+    r"|(?:the )?(?:agreed |promised |slo |sla )?(?:target|objective|threshold)(?: value)?)"
+)
+_STARTED = r"started|commenced|begun|开始"
 _STEP = re.compile(
-    rf"(?:每|(?:each|every|per)\s+(?:completed\s+|full\s+)?)(?:[^\d]*?)({_SIGNED})\s*({_UNIT})?"
+    rf"(?:每(?:{_WORSE}\s*{_THE_TARGET}?)?\s*|\b(?:for )?(?:each|every|per) )"
+    rf"(?:(?P<full>满|completed |full |whole )|(?P<part>(?:{_STARTED})\s*)|additional |further )?"
+    rf"(?P<size>{_SIGNED})\s*(?P<unit>{_UNIT})?(?:\s*{_WORSE}\s*{_THE_TARGET})?"
+)
+_BUDGET = (
+    r"(?:(?:the|period's|this|its|initial|slo|sla|error|service's) ){0,5}budget(?: of the period)?"
+    r"|(?:当期|本期|该期|期初|初始|的)*\s*(?:slo|sla|错误|误差|可用性)?\s*的?预算(?:总额)?"
 )
 _DEDUCT = re.compile(
-    r"(?:扣减|扣除|核减|扣|减少|减|deduct|subtract|reduce|lose)"
-    rf"[^\d]*?({_SIGNED})\s*%"
+    r"(?:扣减|扣除|核减|扣|减少|减|deduct|subtract|reduce|lose)s?\s*"
+    rf"(?:(?:from )?(?:{_BUDGET})\s*(?:的|by)?\s*)?({_SIGNED})\s*%"
+    rf"(?:\s*(?:of |from |的)?\s*(?:{_BUDGET}))?"
 )
 _DEDUCT_OF = re.compile(
-    rf"({_SIGNED})\s*%\s*(?:of\s+)?(?:[a-z]+\s+){{0,4}}budget|(?:{_ARROW})[^\d]*?({_SIGNED})\s*%"
+    rf"({_SIGNED})\s*%\s*(?:of |的)?\s*(?:{_BUDGET})"
+    rf"|(?:{_ARROW})\s*(?:(?:{_BUDGET})\s*的?\s*)?({_SIGNED})\s*%"
 )
 _CAP = re.compile(
-    rf"(?:封顶|上限|最高|最多|不超过|capped at|cap|up to|max(?:imum)?)[^\d]*?({_SIGNED})\s*%"
+    r"(?:封顶|上限|最高|最多|不超过"
+    r"|\bcapped at|\bcap(?: of)?|\bup to|\bat most|\bmax(?:imum)?(?: of)?)"
+    rf"\s*(?:为|至|合计|累计|扣减|扣除|扣|:|\s)*(?:(?:{_BUDGET})\s*的?\s*)?({_SIGNED})\s*%"
+    rf"(?:\s*(?:of |的)?\s*(?:{_BUDGET}))?(?:\s*(?:in total|all together))?"
+    rf"|以?({_SIGNED})\s*%\s*(?:封顶|为限|为上限)"
 )
-_NO_PART = re.compile(r"不足[^,。;]*?(?:不计|不扣|不予|舍|忽略)")
-_PART = re.compile(r"不足.*(?:按|计)|part thereof|or part")
-_PRO_RATA = re.compile(r"按比例|pro rata|proportional")
+# "不足10毫秒按10毫秒计": a part of a step, and what it counts for.
+_A_STEP = rf"(?:({_NUMBER})\s*({_UNIT})|一步|一档|一个(?:单位|步长)|整步)"
+_SHORT = rf"不足(?:{_A_STEP})?(?:的部分|部分|的|者)?\s*,?\s*(?:也|均|亦)?"
+_ROUNDINGS = {
+    "floor": re.compile(
+        rf"{_SHORT}(?:不计入|不计算|不计|不予计算|不予扣减|不扣减|不扣|舍去|忽略不计|忽略)"
+    ),
+    "linear": re.compile(
+        rf"(?:{_SHORT})?(?:按比例(?:计算|折算|扣减|计)?)"
+        r"|\bpro[ -]rata|\bproportional(?:ly)?|\bin proportion"
+    ),
+    "ceil": re.compile(
+        rf"{_SHORT}(?:按|以|算作|视为)\s*{_A_STEP}\s*(?:计算|计|算|扣减)?"
+        r"|\b(?:or|and) (?:any )?(?:part|fraction)(?: (?:thereof|of it))?"
+    ),
+}
+# Neither takes a number nor changes one.
+_HARMLESS = re.compile(
+    rf"(?:[\s,;:.()|。、]|{_ARROW}|则|应当|应|将|须|并且|并|且|即|请|时"
+    r"|(?:per|each|every) month\b|每月"
+    r"|\b(?:please|kindly|then|and|is|are|be|shall|will|we|deducted|subtracted)\b)*+"
+)
 
 # Credit tiers: levels of a percentage, each with what is credited below it.
 _BELOW = r"(?:低于|小于|不足|少于|未达到?|below|under|less than|lower than|<)"
@@ -106,9 +151,18 @@ _RANGES = (
 )
 _BELOW_BEHIND = re.compile(rf"({_NUMBER})\s*%\s*以下")
 _SHARE = re.compile(rf"({_BELOW}\s*|{_FROM}\s*)?({_SIGNED})\s*%")
-_CREDIT = re.compile(
-    r"赔|返还|抵扣|抵用|补偿|退还|退款|代金券|扣减|扣除|减免|费"
-    r"|credit|refund|rebate|discount|fee|bill|charge"
+_CREDIT_WORDS = (
+    r"赔付|赔偿|赔|返还|抵扣|抵用|补偿|退还|退款|代金券|扣减|扣除|减免|费用|费"
+    r"|credit(?:s|ed)?|refund(?:s|ed)?|rebates?|discounts?|fees?|bills?|charges?"
+)
+_CREDIT = re.compile(_CREDIT_WORDS)
+# What a level or a credit may be of, and what joins them; the month is the usual period.
+_TIER_WORDS = re.compile(
+    rf"(?:[\s,;:.()|。、-]|{_ARROW}|{_CREDIT_WORDS}|月度|当月|每月|月|服务|可用性|可用率|正常运行时间|百分比"
+    r"|客户|的|时|则|但|且|为|按|应当|应|将|即|若|如果|如|当|向|含"
+    r"|\b(?:monthly|month's|month|per|a|an|the|of|if|when|while|but|and|then|in|is|are|be|shall|will"
+    r"|uptime|availability|service|percentage|level|to|by|for|we|customers?|receives?|gets?|please"
+    r"|inclusive|exclusive|lower|than)\b)*+"
 )
 _NO_CREDIT = re.compile(
     r"预算|最高|最多|封顶|上限|支付|收取|budget|up to|at most|capped|maximum|pays?\b|keeps?\b"
@@ -225,7 +279,12 @@ def parse_target(text: str, field: str = "target") -> Target:
     >>> parse_target("p99 ≤ 300 毫秒")
     Target(operator='<=', value=Decimal('300'), unit='ms', statistic='p99')
     """
-    found = _TARGET.fullmatch(plain_text(text, field))
+    written = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), plain_text(text, field))
+    # "300 ms 以内" is "≤ 300 ms".
+    written = _TARGET_BEHIND.sub(
+        lambda found: f"{found[1] or ''} {_BEHIND[found[4]]} {found[2]} {found[3]}".strip(), written
+    )
+    found = _TARGET.fullmatch(written)
     if not found:
         raise ScoringError(
             field, f"'{quoted(text)}' cannot be read", bound="such as ≤300ms or >=99.95%"
@@ -285,42 +344,71 @@ cap=Decimal('100'))
     Decimal('25')
     """
     clause = re.sub(r"\bper ?cent\b", "%", plain_text(text, field))
-    steps = [each for each in _STEP.finditer(clause) if not _ENDS_IN_LEVEL.search(each[0])]
-    if not steps and (tiers := _tiers(clause, text, field)):
-        return _credits(tiers, field)
-    # "per month, 5 % for each 10 ms": the step is what has a unit of measurement.
-    named = next(
-        (each for each in steps if each[2] not in (None, "%")), steps[0] if steps else None
-    )
-    deduct = _DEDUCT.search(clause) or _DEDUCT_OF.search(clause)
-    if not named or not deduct:
+    steps = list(_STEP.finditer(clause))
+    if not steps:
+        if tiers := _tiers(clause, text, field):
+            return _credits(tiers, field)
+        raise _unread(text, field)
+    step = next((each for each in steps if each["unit"]), steps[0])
+    if step["unit"] is None:
         raise ScoringError(
-            field,
-            f"'{quoted(text)}' cannot be read",
-            bound="such as 每低于目标10ms,扣减SLO预算5%, or: below 99.9%: credit 10%",
+            field, f"names no known unit for its step of {step['size']}", bound=KNOWN_UNITS
         )
-    if named[2] is None:
-        raise ScoringError(
-            field, f"names no known unit for its step of {named[1]}", bound=KNOWN_UNITS
-        )
-    rounding = "floor"
-    if _PART.search(clause) and not _NO_PART.search(clause):
-        rounding = "ceil"
-    elif _PRO_RATA.search(clause):
-        rounding = "linear"
-    cap = _CAP.search(clause)
+    rest = f"{clause[: step.start()]} ; {clause[step.end() :]}"
+    rounding, rest = _rounding(step, rest, text, field)
+    cap, rest = _take(_CAP, rest)
+    deduct, rest = _take(_DEDUCT, rest)
+    if not deduct:
+        deduct, rest = _take(_DEDUCT_OF, rest)
+    if not deduct or not _HARMLESS.fullmatch(rest):
+        raise _unread(text, field, rest)
     return _deduction(
-        as_decimal(named[1], f"{field}.step"),
-        named[2],
+        as_decimal(step["size"], f"{field}.step"),
+        step["unit"],
         as_decimal(next(filter(None, deduct.groups())), f"{field}.deduct_percent"),
         rounding,
-        as_decimal(cap[1] if cap else 100, f"{field}.cap_percent"),
+        as_decimal(next(filter(None, cap.groups())) if cap else 100, f"{field}.cap_percent"),
         field,
     )
 
 
-# "10 % per month below 99.9 %": that is a level, and no step.
-_ENDS_IN_LEVEL = re.compile(rf"{_BELOW}\s*{_SIGNED}\s*%?$")
+def _take(pattern: re.Pattern[str], clause: str) -> tuple[re.Match[str] | None, str]:
+    """Find what a pattern means, and give the clause without it."""
+    found = pattern.search(clause)
+    return found, f"{clause[: found.start()]} ; {clause[found.end() :]}" if found else clause
+
+
+def _rounding(step: re.Match[str], clause: str, text: str, field: str) -> tuple[str, str]:
+    """Tell what becomes of a part of a step, and give the clause without what says so."""
+    said = {"floor"} if step["full"] else {"ceil"} if step["part"] else set()
+    size = as_decimal(step["size"], field) * SIZE[step["unit"]]
+    for name, pattern in _ROUNDINGS.items():
+        found, clause = _take(pattern, clause)
+        if not found:
+            continue
+        said.add(name)
+        named = [each for each in found.groups() if each is not None]
+        for number, unit in zip(named[::2], named[1::2], strict=True):
+            if as_decimal(number, field) * SIZE[unit] != size:
+                raise _unread(text, field, found[0])
+    if len(said) > 1:
+        why = f"'{quoted(text)}' counts a part of a step in two ways"
+        raise ScoringError(field, why, bound="one of them")
+    return said.pop() if said else "floor", clause
+
+
+def _unread(
+    text: str, field: str, rest: str = "", known: re.Pattern[str] = _HARMLESS
+) -> ScoringError:
+    """The refusal of a clause, with what is in it beside what is understood."""
+    parts = [part.strip(" ,:.()。、") for part in rest.split(";")]
+    left = "; ".join(part for part in parts if not known.fullmatch(part))
+    problem = f"'{quoted(text)}' cannot be read"
+    if left:
+        problem += f": “{quoted(left)}” is not understood"
+    return ScoringError(
+        field, problem, bound="such as 每低于目标10ms,扣减SLO预算5%, or: below 99.9%: credit 10%"
+    )
 
 
 def _tiers(clause: str, text: str, field: str) -> list[tuple[Decimal, Decimal]]:
@@ -388,6 +476,8 @@ def _tiers(clause: str, text: str, field: str) -> list[tuple[Decimal, Decimal]]:
                 f"credits from {plain(floor)} to {plain(below)} %, and the next level is another",
                 "levels that follow each other",
             )
+    if not _TIER_WORDS.fullmatch(rest := _SHARE.sub(" ; ", clause)):
+        raise _unread(text, field, rest, _TIER_WORDS)
     return [(below, share) for below, _, share in rows if below is not None]
 
 
@@ -475,8 +565,9 @@ def plain_text(text: object, field: str) -> str:
         raise ScoringError(field, f"is {quoted(text)}", bound="a text")
     if len(text) > MAX_TEXT:
         raise ScoringError(field, f"is {len(text)} letters long", bound=f"up to {MAX_TEXT}")
-    text = unicodedata.normalize("NFKC", text).lower()
-    for known, signs in {"≤": "≦⩽", "≥": "≧⩾", "-": "−–—‐", "→": "➔➜➙➝➞⟶⟹↦"}.items():
+    # U+FE0F asks for the coloured form of an arrow.
+    text = unicodedata.normalize("NFKC", text).replace("\ufe0f", "").lower()
+    for known, signs in {"≤": "≦⩽", "≥": "≧⩾", "-": "−–—‐", "→": "➔➜➙➝➞➠➡⟶⟹⮕↦"}.items():
         text = re.sub(f"[{signs}]", known, text)
     text = text.replace("=<", "<=").replace("=>", ">=")
     return re.sub(r"\s+", " ", text).strip()

@@ -1,4 +1,5 @@
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -225,6 +226,7 @@ def test_the_answer_says_what_it_assumes_and_how_it_is_calculated():
             "40",
         ),
         ("deduct 1% per 0.1pp pro rata", "0.1", "pp", "1", "linear", "100"),
+        ("每低于目标10ms ➡️ 扣减SLO预算5%", "10", "ms", "5", "floor", "100"),
         ("每低于目标10ms→扣减SLO预算5%", "10", "ms", "5", "floor", "100"),
         ("每低于目标10ms -> SLO预算5%", "10", "ms", "5", "floor", "100"),
         ("every 10 milliseconds => 5 percent", "10", "ms", "5", "floor", "100"),
@@ -236,6 +238,58 @@ def test_clauses_are_read_in_chinese_and_english(text, step, unit, percent, roun
     found = parse_clause(text)
     assert (found.step, found.unit) == (Decimal(step), unit)
     assert (found.percent, found.rounding, found.cap) == (Decimal(percent), rounding, Decimal(cap))
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("每低于目标10ms,扣减服务费5%", "扣减服务费5%"),
+        ("deduct 5% of the monthly fee for each 10 ms above target", "of the monthly fee"),
+        ("每低于目标10ms,不扣减SLO预算5%", "不"),
+        ("每低于目标10ms,扣减SLO预算5%；累计超过3次，额外扣减20%", "累计超过3次,额外扣减20%"),
+        ("每低于目标10ms,扣减SLO预算5%,首次免除", "首次免除"),
+        ("超过500ms后，每10ms扣减SLO预算5%", "超过500ms后"),
+        ("每低于目标10ms,扣减SLO预算5%-10%", "-10%"),
+        ("deduct no more than 5% of the budget for each 10 ms", "deduct no more than"),
+        ("each 10 ms: do not deduct 5% of the budget", "do not"),
+        ("deduct 5% of the budget for each 10 ms above 500 ms", "above 500 ms"),
+        ("每10ms扣减5%,不足5ms按10ms计", "不足5ms按10ms计"),
+        ("below 99.9% for 2 months: credit 10%", "for 2 months: credit"),
+        ("below 99.9%: 10% of annual fees; below 99%: 25% of monthly fees", "of annual fees"),
+        ("低于99.9%不赔付10%", "不赔付"),
+    ],
+)
+def test_a_clause_of_which_a_part_is_not_understood_is_not_read_and_the_part_is_quoted(text, rest):
+    with pytest.raises(ScoringError, match=re.escape(f"“{rest}” is not understood")):
+        parse_clause(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rounding"),
+    [
+        ("deduct 5% of the SLO budget for each started 10ms", "ceil"),
+        ("deduct 5% of the SLO budget for each full 10ms", "floor"),
+        ("每满10ms扣减SLO预算5%", "floor"),
+        ("每超过目标10ms扣减SLO预算5%，不足10ms的按10ms计算", "ceil"),
+        ("每超过目标10ms扣减SLO预算5%，不足10ms的部分按比例计", "linear"),
+    ],
+)
+def test_what_becomes_of_a_part_of_a_step_is_read(text, rounding):
+    assert parse_clause(text).rounding == rounding
+
+
+def test_a_clause_that_counts_a_part_of_a_step_in_two_ways_is_not_read():
+    with pytest.raises(ScoringError, match="in two ways"):
+        parse_clause("每满10ms扣减SLO预算5%,不足10ms按10ms计")
+
+
+@pytest.mark.parametrize(
+    "text", ["并且" * 900, "应当月" * 600, "的预算" * 600, "不足的部分,按" * 280]
+)
+def test_a_long_clause_is_refused_as_fast_as_a_short_one(text):
+    for clause in (f"每10ms扣减5%{text}x", f"低于99%赔付10%{text}x"):
+        with pytest.raises(ScoringError, match=r"is not understood|more than levels"):
+            parse_clause(clause)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +307,10 @@ def test_clauses_are_read_in_chinese_and_english(text, step, unit, percent, roun
         ("可用性 ≥ 99.95%", ">=", "99.95"),
         ("no more than 0.1%", "<=", "0.1"),
         ("≥ 250 rps", ">=", "250"),
+        ("300ms以内", "<=", "0.3"),
+        ("p99 300毫秒以下", "<=", "0.3"),
+        ("99.95% 以上", ">=", "99.95"),
+        ("≤1,000ms", "<=", "1"),
     ],
 )
 def test_targets_are_read_with_their_operator_and_unit(text, operator, value):
