@@ -15,7 +15,15 @@ from debtreg.actions.debt import NotValid
 from debtreg.formats import documents
 from debtreg.formats.entries import number_of
 from debtreg.formats.scrub import scrub
-from debtreg.models import LONGEST_CLAUSE, Contract, Guarantee, Terms, User, written_on
+from debtreg.models import (
+    LONGEST_CLAUSE,
+    Contract,
+    Guarantee,
+    Terms,
+    User,
+    unusable_reference,
+    written_on,
+)
 
 # What an entry calls it -> our column.
 ENTRY = {
@@ -144,6 +152,8 @@ def values_of(entry: Mapping[str, Any]) -> tuple[dict[str, Any], Said]:
             continue
         if isinstance(text := found[column], str) and len(text) > longest:
             problems[name] = f"is {len(text):,} characters long; {longest:,} are the most."
+    if problem := unusable_reference(found.get("reference", "")[: _LONGEST["id"]]):
+        problems.setdefault("id", problem)
     found["extra"], said = _kept(entry, tuple(ENTRY))
     return found, [{"kind": WRONG, "text": f"{name} {problems[name]}"} for name in problems] + said
 
@@ -293,6 +303,9 @@ def _preview(
         if name and key is None:
             text = f"“{name}” is no service of the catalog, or of several."
             found.append({"kind": "edge_missing", "text": text})
+    if scope and not any(names):
+        text = f"“{scope}” names more than a consumer and its provider."
+        found.append({"kind": "edge_missing", "text": text})
     if consumer and provider and not graph.has_edge(consumer, provider):
         text = f"The catalog has no dependency {graph.slugs[consumer]} → {graph.slugs[provider]}."
         found.append({"kind": "edge_missing", "text": text})

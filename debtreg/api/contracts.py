@@ -284,13 +284,9 @@ class ContractViewSet(CatalogViewSet):
     }
 
     def get_object(self) -> Any:
-        """By id, or else by reference."""
+        """By its reference, exactly. An id is no address: a contract may be called 49, too."""
         key = self.kwargs["reference"]
-        rows = self.get_queryset()
-        found = None
-        if key.isascii() and key.isdigit() and len(key) < 19:
-            found = rows.filter(pk=key).first()
-        found = found or rows.filter(reference=key).first()
+        found = self.get_queryset().filter(reference=key).first()
         if found is None:
             raise NotFound(f"There is no contract {key[:80]}.", hint="Look at the list.")
         self.check_object_permissions(self.request, found)

@@ -11,6 +11,7 @@ from .contract import (
     PenaltyEntry,
     Terms,
     terms_on,
+    unusable_reference,
     written_on,
 )
 from .debt import (
@@ -190,5 +191,6 @@ __all__ = [
     "pk_of",
     "points",
     "terms_on",
+    "unusable_reference",
     "written_on",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import ClassVar, Self
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import BooleanField, ExpressionWrapper, F, OuterRef, Q, Subquery
@@ -16,6 +17,17 @@ from .slo import MonthBasis, WindowKind
 from .words import known_words
 
 LONGEST_CLAUSE = 2_000  # characters
+# What stands in an address where the reference of a contract would.
+RESERVED_REFERENCES = ("import", "penalties", ".", "..")
+
+
+def unusable_reference(reference: str) -> str:
+    """Why no address could name a contract by this reference; empty where it can."""
+    if "/" in reference:
+        return f"“{reference}” has a slash, which would divide its address."
+    if reference in RESERVED_REFERENCES:
+        return f"“{reference}” is an address of its own; give the contract another number."
+    return ""
 
 
 class Contract(models.Model):
@@ -43,6 +55,10 @@ class Contract(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    def clean(self) -> None:
+        if problem := unusable_reference(self.reference):
+            raise ValidationError({"reference": problem})
 
     def covers(self, day: date) -> bool:
         return (self.starts_on or date.min) <= day <= (self.ends_on or date.max)

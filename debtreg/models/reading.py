@@ -112,6 +112,10 @@ class StateWindow(models.TextChoices):
     PERIOD = "period", _("Period")
 
 
+# A ratio; what is missing to 1 may be a reading that is on its way.
+LEAST_COMPLETE = 0.995
+
+
 class SloState(models.Model):
     """What one window of an SLO showed when budgets were last worked out. No data is null."""
 
@@ -170,6 +174,11 @@ class SloState(models.Model):
     def completeness(self) -> float | None:
         """How much of that was, a ratio; None where all of it is maintenance."""
         return self.measured_seconds / self.expected_seconds if self.expected_seconds else None
+
+    @property
+    def is_partial(self) -> bool:
+        """Some of the time that should have been measured was not, beyond the ends of readings."""
+        return self.completeness is not None and self.completeness < LEAST_COMPLETE
 
     @property
     def lasts(self) -> bool:

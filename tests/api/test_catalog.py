@@ -173,12 +173,12 @@ def test_a_contract_holds_its_guarantees(api, contract):
 
     assert {name: first[name] for name in GUARANTEE} == GUARANTEE
     assert (second["target"], second["weight"]) == ("≥99.95%", "1")
-    assert api.get(f"/api/v1/contracts/{contract['id']}/").json() == contract
+    assert api.get(f"/api/v1/contracts/{contract['reference']}/").json() == contract
 
 
 def test_guarantees_are_changed_by_id_added_without_and_removed_when_left_out(api, contract):
     first, second = contract["guarantees"]
-    path = f"/api/v1/contracts/{contract['id']}/"
+    path = f"/api/v1/contracts/{contract['reference']}/"
 
     changed = api.patch(
         path, {"guarantees": [{**first, "weight": 2}, {"metric": "error_rate", "target": "≤0.1%"}]}
@@ -191,7 +191,7 @@ def test_guarantees_are_changed_by_id_added_without_and_removed_when_left_out(ap
 
 
 def test_a_patch_that_does_not_speak_of_guarantees_leaves_them(api, contract):
-    changed = api.patch(f"/api/v1/contracts/{contract['id']}/", {"name": "Silver"}).json()
+    changed = api.patch(f"/api/v1/contracts/{contract['reference']}/", {"name": "Silver"}).json()
 
     assert changed == {**contract, "name": "Silver"}
 

@@ -33,15 +33,41 @@ def address(promise, verb):
     return f"{BASE}SLA-01/guarantees/{promise.pk}/{verb}/"
 
 
-def test_a_contract_is_found_by_reference_and_by_id(api, promise):
+def test_a_contract_is_found_by_its_reference(api, promise):
     found = api.get(f"{BASE}SLA-01/").json()
-    assert found == api.get(f"{BASE}{promise.contract_id}/").json()
     terms = found["guarantees"][0]["terms"]
     assert (terms["operator"], terms["value"], terms["unit"]) == ("<=", "300", "ms")
     assert (terms["statistic"], terms["objective"], terms["period"]) == ("p99", "0.99", "rolling")
     assert terms["penalty"]["kind"] == "budget_deduction"
     assert (terms["confirmed_at"], terms["confirmed_by"]) == (None, None)
     assert is_error(api.get(f"{BASE}SLA-99/"), 404)
+
+
+@pytest.mark.parametrize("verb", ["get", "put", "patch", "delete"])
+def test_a_number_names_the_contract_of_that_number_and_never_one_by_its_id(api, promise, verb):
+    victim = promise.contract
+    body = {"reference": str(victim.pk), "name": "Gold"}
+    path = f"{BASE}{victim.pk}/"
+    call = getattr(api, verb)
+    assert is_error(call(path, body), 404)
+    assert is_error(call(f"{BASE}0{victim.pk}/", body), 404)
+
+    named = Contract.objects.create(reference=str(victim.pk))
+    assert call(path, body).status_code in (200, 204)
+    assert Contract.objects.filter(pk=victim.pk, reference="SLA-01", name="").exists()
+    assert Contract.objects.filter(pk=named.pk).exists() is (verb != "delete")
+
+
+@pytest.mark.parametrize("reference", ["import", "penalties", "a/b", ".."])
+def test_a_reference_that_no_address_could_carry_is_refused(api, db, reference):
+    sent = {"reference": reference, "name": "Gold"}
+    assert is_error(api.post(BASE, sent), 400, "reference")
+    entry = {"id": reference, "metric": "availability", "target": "≥99.9%"}
+    (looked_at,) = api.post(f"{BASE}import/", {"slas": [entry]}).json()["entries"]
+    assert looked_at["state"] == "wrong"
+    assert reference in looked_at["findings"][0]["text"]
+    assert is_error(api.post(f"{BASE}import/", {"slas": [entry], "commit": True}), 400)
+    assert not Contract.objects.exists()
 
 
 def test_terms_are_confirmed_by_those_who_may(api, client_of, promise):
