@@ -41,6 +41,10 @@ LENGTHS: dict[str, int] = {
     StateWindow.DAYS_3: 3 * SECONDS_PER_DAY,
 }
 _WINDOW_OF = {seconds: window for window, seconds in LENGTHS.items()}
+# Long window of an alert -> what it does when it fires.
+SEVERITIES = {
+    _WINDOW_OF[pair.long_seconds]: pair.severity for pair in scoring.alert_windows(Decimal(30))
+}
 # Of calendar windows.
 _MONTHS = {WindowKind.MONTH: 1, WindowKind.QUARTER: 3, WindowKind.YEAR: 12}
 # The last reading may be so old, beside twice its own length, before the present counts as a gap.
@@ -356,15 +360,17 @@ def _remaining(slo: Slo, span: Span, state: SloState) -> Decimal | None:
     """What is left of the period's budget.
 
     Of a rolling window (SLI - T) / (1 - T). Of a calendar window in progress the budget is that of
-    the whole period: 1 - burn rate x elapsed / period, maintenance counting in neither.
+    the whole period: 1 - burn rate x measured time / period, without maintenance. Measured, and not
+    elapsed: nobody knows what the rest of it has used up, and to take it as burnt at the same pace
+    would overdraw the budget of a year by four bad days (no data is no data). How much is measured
+    is `completeness`, which is shown beside it.
     """
     if state.burn_rate is None or state.error_ratio is None:
         return None
     if slo.window == WindowKind.ROLLING:
         return scoring.remaining_ratio(1 - state.error_ratio, slo.objective)
-    excluded = state.excluded_seconds
-    elapsed, whole = span.elapsed - excluded, span.seconds - excluded
-    return 1 - state.burn_rate * elapsed / whole if whole > 0 else None
+    whole = span.seconds - state.excluded_seconds
+    return 1 - state.burn_rate * state.measured_seconds / whole if whole > 0 else None
 
 
 def alerts(slo: Slo, states: Mapping[str, SloState]) -> list[Alert]:

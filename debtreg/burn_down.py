@@ -33,7 +33,9 @@ def of(slo: Slo, state: SloState) -> BurnDown | None:
     """The burn-down of the period that a state describes; None without data.
 
     The budget is counted in events (or slices): of a rolling window (1 - T) of what the window
-    saw, of a calendar window in progress (1 - T) of what the whole will see at that pace.
+    saw, of a calendar window in progress (1 - T) of what the whole would see at the pace of what
+    was measured. Time without readings uses nothing up here and breaks the line: see
+    budgets._remaining.
     """
     if state.remaining is None or state.total is None or not state.period_seconds:
         return None

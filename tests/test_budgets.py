@@ -381,6 +381,26 @@ def test_the_budget_of_a_month_in_progress_is_that_of_the_whole_month():
     assert found.remaining == round(1 - Decimal("6") / Decimal("7.2"), 12)
 
 
+def test_what_was_not_measured_of_a_calendar_window_has_used_nothing_up():
+    slo = SloFactory(
+        objective=Decimal("0.9"), window=WindowKind.YEAR, window_days=None, time_zone="UTC"
+    )
+    end = datetime(2026, 11, 25, tzinfo=UTC)
+    put(slo, *[(70, 100)] * 96, end=end, seconds=3600)
+
+    found = state(slo, now=end)
+    assert found.burn_rate == 3
+    # Four days at three times the pace are twelve of the 365; the 324 before them are unknown.
+    assert found.remaining == round(1 - Decimal(12) / 365, 12)
+    assert (found.is_partial, found.completeness) == (True, pytest.approx(4 / 328))
+
+
+def test_a_window_that_was_measured_throughout_is_not_partial():
+    slo = SloFactory(window_days=1)
+    put(slo, *[(99, 100)] * 24, seconds=3600)
+    assert not state(slo).is_partial
+
+
 def test_a_maintenance_window_counts_in_no_budget_and_is_not_missing():
     service = ServiceFactory()
     slo = SloFactory(service=service, objective=Decimal("0.9"))

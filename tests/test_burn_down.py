@@ -58,6 +58,14 @@ def test_a_time_without_readings_is_a_break_and_no_flat_line():
     assert first[-1][1] == second[0][1]
 
 
+def test_of_a_calendar_window_the_line_falls_by_what_was_measured():
+    slo = SloFactory(window="month", window_days=None, objective=Decimal("0.9"))
+    found = burn_down.of(slo, read(slo, (3, 300), (2, 300), (1, 300)))
+    # Three hours of 744 at three times the pace.
+    (line,) = found.segments
+    assert [float(left) for _, left in line] == pytest.approx([1 - 3 * n / 744 for n in range(4)])
+
+
 def test_of_a_calendar_month_the_rest_of_the_month_is_ahead():
     slo = SloFactory(window="month", window_days=None)
     found = burn_down.of(slo, read(slo, (2, 0), (1, 1)))

@@ -99,7 +99,8 @@ class BudgetSerializer(serializers.Serializer):
     as_of = serializers.DateTimeField(allow_null=True)
     remaining = PlainField(
         help_text="What is left of the period's budget, a ratio; below 0 it is overdrawn. Penalties"
-        " are not in it. Null: no data."
+        " are not in it. Null: no data. Of a calendar window only what was measured has used any"
+        " up; how much that is says `completeness` of the window `period`."
     )
     windows = StateSerializer(many=True)
 
