@@ -11,7 +11,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, F, Min, Prefetch, Q
+from django.db.models import Case, F, Max, Min, Prefetch, Q, When
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -28,9 +28,14 @@ from debtreg.web.requests import PageRequest
 STEPS = (Decimal(0), Decimal(1), Decimal(3), Decimal(6), Decimal("14.4"))
 
 
+# How bad an alert on a long window is that fires.
+_RANKS = {"page": 2, "ticket": 1}
+RANK_OF = {window: _RANKS[severity] for window, severity in budgets.SEVERITIES.items()}
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One window of one SLO; of a service, that of the SLO that has lost most of its budget."""
+    """One window of one SLO; of a service, that of the SLO which is worst in it."""
 
     slo: Slo
     window: str
@@ -53,15 +58,28 @@ class Cell:
         return f"h{sum(self.burn > step for step in STEPS)}"
 
     @property
-    def seconds(self) -> int:
-        return int((self.state.ends_at - self.state.starts_at).total_seconds()) if self.state else 0
+    def eaten(self) -> Decimal | None:
+        """Which part of the period's budget went in this window: B x W / P, W as far as measured.
+
+        Of the period it is what is not left.
+        """
+        if self.state is None or self.burn is None or not self.period_seconds:
+            return None
+        if self.state.remaining is not None:
+            return 1 - self.state.remaining
+        return self.burn * self.state.measured_seconds / self.period_seconds
 
     @property
-    def eaten(self) -> Decimal | None:
-        """Which part of the period's budget went in this window: B x W / P."""
-        if self.burn is None or not self.period_seconds:
-            return None
-        return self.burn * self.seconds / self.period_seconds
+    def rank(self) -> int:
+        """2: an alert fires that pages, 1: one that makes a ticket, 0: none."""
+        return RANK_OF.get(self.window, 0) if self.state and self.state.is_firing else 0
+
+    @property
+    def badness(self) -> tuple[int, bool, bool, Decimal]:
+        """An alert, then anything that is known, of few events last, then what went."""
+        is_known = self.state is not None and self.eaten is not None
+        is_few = self.state is not None and self.state.is_few
+        return self.rank, is_known, not is_few, self.eaten or Decimal(0)
 
     @property
     def events(self) -> Decimal | None:
@@ -93,10 +111,10 @@ class Row:
         return any(cell.state and cell.state.is_firing for cell in self.cells)
 
     @property
-    def badness(self) -> tuple[bool, Decimal]:
-        """What is worst comes first: a firing alert, then the largest part of a budget gone."""
+    def badness(self) -> tuple[int, Decimal]:
+        """The worst comes first: what pages, a ticket, then the largest part of a budget gone."""
         eaten = [cell.eaten for cell in self.cells if cell.eaten is not None]
-        return self.firing, max(eaten, default=Decimal(-1))
+        return max(cell.rank for cell in self.cells), max(eaten, default=Decimal(-1))
 
 
 @dataclass(frozen=True)
@@ -108,18 +126,14 @@ class Group:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Of each window the cell that has lost most."""
+        """Of each window the worst cell."""
         return [
-            max(cells, key=lambda cell: (cell.eaten is not None, cell.eaten or 0))
+            max(cells, key=lambda cell: cell.badness)
             for cells in zip(*(row.cells for row in self.rows), strict=True)
         ]
 
     @property
-    def firing(self) -> bool:
-        return any(row.firing for row in self.rows)
-
-    @property
-    def badness(self) -> tuple[bool, Decimal]:
+    def badness(self) -> tuple[int, Decimal]:
         return max(row.badness for row in self.rows)
 
 
@@ -153,15 +167,19 @@ def budget_of(slo: Slo) -> dict[str, Any]:
 
 
 def worst_services(most: int) -> list[int]:
-    """The services with most alerts, then with least of a budget left; so many at most."""
+    """The services by how bad an alert fires, then by what is left of a budget; so many at most."""
     services = (
         SloState.objects.order_by()
         .values("slo__service")
         .annotate(
-            firing=Count("pk", filter=Q(is_firing=True)),
+            rank=Max(
+                Case(*(When(window=name, then=rank) for name, rank in RANK_OF.items()), default=0),
+                filter=Q(is_firing=True),
+                default=0,
+            ),
             left=Min("remaining", filter=Q(window=StateWindow.PERIOD)),
         )
-        .order_by("-firing", F("left").asc(nulls_last=True), "slo__service")
+        .order_by("-rank", F("left").asc(nulls_last=True), "slo__service")
     )
     return [row["slo__service"] for row in services[:most]]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -15,15 +16,17 @@ from django.utils import timezone
 from debtreg import budgets, readings
 from debtreg.actions import scores
 from debtreg.models import DebtItem, Slo, SloState, StateWindow
+from debtreg.web.burn import worst_services
 from tests.factories import DebtItemFactory, ServiceFactory, SloFactory, stated
 from tests.web.company import Company
 
-SECONDS = {"1h": 3_600, "1d": 86_400, "3d": 259_200, "period": 30 * 86_400}
+SECONDS = {"1h": 3_600, "6h": 21_600, "1d": 86_400, "3d": 259_200, "period": 30 * 86_400}
 
 
 def seen(slo: Slo, window: str, burn: str | None, **columns: Any) -> SloState:
     """What a window of an SLO shows: a thousand events."""
     now = timezone.now()
+    columns.setdefault("measured_seconds", SECONDS[window])
     events = None if burn is None else 1_000_000
     return SloState.objects.create(
         slo=slo,
@@ -83,6 +86,32 @@ def test_of_several_slos_a_service_shows_the_worst_of_each_window(
     (row,) = rows_of(owner.get("/burn/"))
     # No reading of an hour ago is not a good hour.
     assert row == "checkout 2 SLOs – no data – no data 2 – no data – no data 15 – no data 3 −200 %"
+
+
+def test_an_alert_of_one_slo_is_not_hidden_by_few_events_of_another(
+    owner: Client, checkout: Slo
+) -> None:
+    few = SloFactory(name="few", service=checkout.service)
+    for window in ("1d", "3d"):
+        seen(few, window, "1000", is_few=True)
+    firing = SloFactory(name="firing", service=checkout.service)
+    for calm in (few, firing):
+        seen(calm, "period", "0.1", remaining=Decimal("0.9"))
+    seen(firing, "3d", "2", threshold=Decimal(1), is_firing=True, is_reachable=True)
+    (row,) = rows_of(owner.get("/burn/"))
+    assert row == (
+        "checkout 3 SLOs" + " – no data" * 5 + " 15 2 ▲ alert 0.5 50 %"  # the 15 is of checkout
+    )
+
+
+def test_what_pages_comes_before_a_ticket_that_took_more(owner: Client, company: Company) -> None:
+    ticket = SloFactory(service=ServiceFactory(slug="aaa"))
+    seen(ticket, "3d", "9", is_firing=True, is_reachable=True)
+    seen(ticket, "1d", "9", is_firing=True, is_reachable=True)
+    pages = SloFactory(service=ServiceFactory(slug="bbb"))
+    seen(pages, "6h", "7", is_firing=True, is_reachable=True)
+    assert [row[:3] for row in rows_of(owner.get("/burn/"))] == ["bbb", "aaa"]
+    assert worst_services(1) == [pages.service_id]
 
 
 @pytest.mark.parametrize("query", ["?open=checkout", "?open=all&team=&kind=latency"])
@@ -186,3 +215,38 @@ def test_an_slo_that_is_not_there_is_a_page_that_is_not_there(
     owner: Client, company: Company
 ) -> None:
     assert owner.get("/slos/none/").status_code == 404
+
+
+def test_the_history_of_a_debt_shows_how_a_burn_moved_its_priority(
+    owner: Client, checkout: Slo
+) -> None:
+    item = DebtItemFactory(service=checkout.service, impacts=[stated(5_000, slo=checkout)])
+    scores.score_items([item.pk])
+    SloState.objects.filter(slo=checkout).update(burn_rate=0)
+    scores.score_items([item.pk])
+    page = owner.get(f"/debts/{item.key}/").text
+    row = re.sub(r"<[^>]+>", " ", page[page.index("An error budget began") :])
+    assert re.match(r"An error budget began or ceased to burn\s+P\d → P\d\s", row)
+
+
+def test_the_page_of_a_calendar_slo_says_how_much_is_measured_and_names_days_of_its_own_zone(
+    owner: Client, company: Company
+) -> None:
+    slo = SloFactory(
+        name="yearly",
+        service=company.service,
+        window="year",
+        window_days=None,
+        time_zone="Asia/Shanghai",
+        objective=Decimal("0.9"),
+    )
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    batch = readings.Batch()
+    for ago in range(1, 25):
+        batch.add(slo.pk, hour - timedelta(hours=ago), 3600, 970_000, 1_000_000)
+    readings.store(batch, source="api")
+    budgets.refresh()
+    text = " ".join(owner.get("/slos/yearly/").text.split())
+    year = slo.states.get(window="period").ends_at.astimezone(ZoneInfo("Asia/Shanghai")).year
+    assert f"<span>{year}-01-01</span><span>{year + 1}-01-01</span>" in text
+    assert re.search(r"of the time so far is measured; what the rest has used up is unknown", text)

@@ -153,7 +153,7 @@ def test_an_sre_sees_what_burns_and_what_is_wrong_with_slos(
     )
     page = client.get("/").text
     assert company.service.slug in section(page, "heat")
-    assert "1 alert" in section(page, "heat")
+    assert "1 SLO alerts" in section(page, "heat")
     assert "Nothing read." in section(page, "findings")
 
 
