@@ -33,7 +33,7 @@ TEXTS = (
     *("target_text", "target_reading", "window_text", "window_reading"),
     *("penalty_clause", "penalty_reading", "budget_objective"),
 )
-_ARROW = re.compile(r"\s*(?:[→⇒➔➙➜➝➞⟶⟹↦]|[-=–—−~]+>)\s*")
+_ARROW = re.compile(r"\s*(?:[→⇒➔➙➜➝➞➠➡⟶⟹⮕↦]\ufe0f?|[-=–—−~]+>)\s*")
 _BACKWARDS = re.compile(r"\s*(?:[←⇐⟵⟸]|<[-=–—−~]+)\s*")
 # Words that lead from one service to another; as they stand in names, too, only between two known.
 _WORD = re.compile(r"\s+to\s+|\s*[到至]\s*", re.IGNORECASE)
@@ -44,6 +44,7 @@ _GOOD = re.compile(
 _BAD = re.compile(
     r"(?<![^_])(?:unavailability|downtime|(?:error|failure)s?_(?:rate|ratio))|不可用|(?:错误|失败|故障)率"
 )
+_ERRORS = re.compile(r"(?:error|failure)s?_(?:rate|ratio)|(?:错误|失败|故障)率")
 
 
 # --- Words ----------------------------------------------------------------------------------------
@@ -194,24 +195,27 @@ def feasibilities(terms: Iterable[Terms], graph: Graph) -> dict[int, Feasibility
     terms : those in force, with guarantee; what is not confirmed promises nothing
 
     Of a dependency counts what it owes to whom it serves here, or to everybody: what it owes to
-    others only says nothing of here.
+    others only says nothing of here. An error rate counts only where no availability is promised,
+    however small it is: it says nothing of what fails without an answer.
     """
     promised = [
         (each.guarantee, each.objective)
         for each in terms
         if each.is_confirmed and is_availability(each) and each.guarantee.provider_id
     ]
-    best: dict[tuple[str, str], Decimal] = {}  # consumer, empty for everybody; provider
+    # Consumer (empty: everybody), provider -> whether it is an availability, and the best such.
+    most: dict[tuple[str, str], tuple[bool, Decimal]] = {}
     for guarantee, objective in promised:
         owed = _owed_to(guarantee, graph), graph.slugs[guarantee.provider_id or 0]
-        best[owed] = max(best.get(owed, Decimal(0)), objective or Decimal(0))
+        offer = not _ERRORS.search(_words(guarantee.metric)), objective or Decimal(0)
+        most[owed] = max(most.get(owed, offer), offer)
     found = {}
     for guarantee, objective in promised:
         slug = graph.slugs[guarantee.provider_id or 0]
         needed = scoring.hard_dependencies(slug, graph.needs)
         if not needed:
             continue
-        rests_on = _rests_on(slug, needed, graph, best)
+        rests_on = _rests_on(slug, needed, graph, most)
         one = {**dict.fromkeys([slug, *needed], Decimal(1)), **rests_on}
         found[guarantee.pk] = Feasibility(
             promise=objective or Decimal(0),
@@ -230,8 +234,14 @@ def _owed_to(guarantee: Guarantee, graph: Graph) -> str:
     return consumer and f"“{consumer}”"
 
 
+_NOTHING = (False, Decimal(0))
+
+
 def _rests_on(
-    slug: str, needed: set[str], graph: Graph, best: Mapping[tuple[str, str], Decimal]
+    slug: str,
+    needed: set[str],
+    graph: Graph,
+    most: Mapping[tuple[str, str], tuple[bool, Decimal]],
 ) -> dict[str, Decimal]:
     """What each hard dependency promises to the service itself, or to those between them.
 
@@ -241,11 +251,11 @@ def _rests_on(
     for provider in sorted(needed):
         consumers = [slug] if provider in graph.needs.get(slug, ()) else sorted(needed)
         owed = [
-            max(best.get((consumer, provider), Decimal(0)), best.get(("", provider), Decimal(0)))
+            max(most.get((consumer, provider), _NOTHING), most.get(("", provider), _NOTHING))
             for consumer in consumers
             if provider in graph.needs.get(consumer, ())
         ]
-        if known := [each for each in owed if each]:
+        if known := [objective for _, objective in owed if objective]:
             found[provider] = min(known)
     return found
 
@@ -257,10 +267,14 @@ def is_availability(terms: Terms) -> bool:
     """
     if not is_percentage(terms) or terms.objective is None:
         return False
-    metric = re.sub(r"[^\w]+", "_", _name(terms.guarantee.metric))
+    metric = _words(terms.guarantee.metric)
     if _BAD.search(metric):
         return terms.operator in (Operator.LE, Operator.LT)
     return bool(_GOOD.search(metric)) and terms.operator in (Operator.GE, Operator.GT)
+
+
+def _words(metric: str) -> str:
+    return re.sub(r"[^\w]+", "_", _name(metric))
 
 
 def is_impossible(terms: Terms) -> bool:

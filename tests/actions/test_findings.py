@@ -183,6 +183,16 @@ def test_what_is_availability_is_told_by_metric_and_direction(db, metric, target
     assert kinds & {"infeasible", "no_promise"} == ({kind} if kind else set())
 
 
+def test_an_error_rate_closes_no_gap_that_a_promised_availability_leaves(db):
+    base = a_service("base", availability="99.5")
+    a_service("top", base, availability="99.9")
+    assert "99.5 % (base)" in found("infeasible")[0].text
+    owe(base, "≤0.01%", "error_rate")
+    assert "99.5 % (base)" in found("infeasible")[0].text
+    owe(base, "≤0.01%", "unavailability")  # that is one
+    assert not found("infeasible")
+
+
 def test_a_promise_owed_to_another_consumer_says_nothing_of_this_one(db):
     base = a_service("base")
     top = a_service("top", base, availability="99.9")
