@@ -179,7 +179,8 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
     document : {"teams": [{slug, name}], "services": [{slug, name, team, aliases, tier or
         criticality, yearly_requests, language}], "dependencies": [{consumer, provider, protocol,
         hard}], "slas": see registry.ENTRY,
-        "scenarios": see scenario_entries.store; the debts that they name must be there}
+        "scenarios": see scenario_entries.store; the debts that they name must be there}; what
+        else it has is kept with its contracts, see registry.extra_of
     Returns how many of each are new. Raises NotValid, naming the entry.
     """
     rights.check(by, "catalog.change")
@@ -188,10 +189,11 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
             "The catalog is not a mapping with teams, services, dependencies, slas and scenarios.",
             hint="Look at demo/services.yaml and demo/scenarios.yaml for the form.",
         )
-    if unknown := [str(name) for name in document if name not in _SECTIONS]:
+    unknown = [str(name) for name in document if name not in _SECTIONS]
+    if unknown and not document.get("slas"):
         raise NotValid(
             f"The catalog has no section '{unknown[0]}'.",
-            hint=f"Its sections are {', '.join(_SECTIONS)}.",
+            hint=f"Its sections are {', '.join(_SECTIONS)}; others are kept with its slas only.",
         )
     deciding.lock_members()
     loader = _Loader(by)
@@ -204,7 +206,10 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
         )
     }
     counts["slas"], slas_changed = registry.load(
-        entries=_entries(document, "slas"), by=by, refresh=False
+        entries=_entries(document, "slas"),
+        extra=registry.extra_of(document)[0] or None,
+        by=by,
+        refresh=False,
     )
     counts["scenarios"], scenarios_changed = scenario_entries.store(
         entries=_entries(document, "scenarios"), by=by

@@ -97,11 +97,11 @@ def load(text: str | bytes) -> list[Document]:
             f"This is not YAML: {str(error).partition(chr(10))[0]}.",
             hint="Save it as plain text in UTF-8.",
         ) from error
-    budget = iter(range(MOST_VALUES))
+    room = _Room()
     found: list[Document] = []
     for root in roots:
         document = Document(len(found) + 1, root.line, None)
-        document.value = _Reader(document, budget).read(root, "", 0)
+        document.value = _Reader(document, room).read(root, "", 0)
         if document.value is not None:
             found.append(document)
     return found
@@ -239,15 +239,34 @@ def _too_deep(line: int) -> NotReadable:
     )
 
 
+@dataclass
+class _Room:
+    """What may still be read. Without aliases no text has more characters than its file."""
+
+    values: int = MOST_VALUES
+    characters: int = MOST_BYTES
+
+    def take(self, node: _Node) -> None:
+        self.values -= 1
+        if self.values < 0:
+            raise _too_many(node.line)
+        self.characters -= len(node.text)
+        if self.characters < 0:
+            raise NotReadable(
+                f"Line {node.line}: this is longer than {MOST_BYTES >> 20} MiB, aliases counted"
+                " each time.",
+                hint="Split the file, and write out what its aliases stand for.",
+            )
+
+
 class _Reader:
     """Makes values of the nodes of one document."""
 
-    def __init__(self, document: Document, budget: Iterator[int]) -> None:
-        self.document, self.budget = document, budget
+    def __init__(self, document: Document, room: _Room) -> None:
+        self.document, self.room = document, room
 
     def read(self, node: _Node, path: str, depth: int) -> Any:
-        if next(self.budget, None) is None:
-            raise _too_many(node.line)
+        self.room.take(node)
         if depth > DEEPEST:
             raise _too_deep(node.line)
         if node.tag and node.tag not in _TAGS:
@@ -276,8 +295,12 @@ class _Reader:
             name = _storable_text(key)
             if name == "<<" and key.is_plain:
                 for each in value.children if value.kind == "list" else [value]:
-                    if isinstance(found := self.read(each, path, depth + 1), dict):
-                        merged = found | merged
+                    if each.kind != "mapping":
+                        raise NotReadable(
+                            f"Line {key.line}: << takes in a mapping, or a list of mappings.",
+                            hint="Put it in quotes if it is a name.",
+                        )
+                    merged = self.read(each, path, depth + 1) | merged
                 continue
             # Keys are texts: `on`, `1` and `null` are names as good as others.
             inner = f"{path}.{name}" if path else name

@@ -100,7 +100,8 @@ def test_what_is_not_confirmed_yet_is_changed_by_a_newer_file(edge):
 
 
 @pytest.mark.parametrize(
-    "arrow", [*"→⇒➔➙➜↦⟶", "->", "=>", "－＞", "-->", "~>", "−>", " to ", " TO ", "到", " 至 "]
+    "arrow",
+    [*"→⇒➔➙➜↦⟶➡", " ➡️ ", "->", "=>", "－＞", "-->", "~>", "−>", " to ", " TO ", "到", " 至 "],
 )
 def test_arrows_of_all_kinds_lead_from_consumer_to_provider(edge, arrow):
     load({**SLA, "scope": f"payment-service{arrow}user-profile-api"})
@@ -148,6 +149,12 @@ def test_a_preview_shows_what_is_understood_and_stores_nothing(edge):
     ]
     assert third["state"] == "wrong"
     assert not Contract.objects.exists()
+
+
+def test_a_preview_says_that_a_scope_of_three_is_no_edge(edge):
+    (entry,) = registry.preview(entries=[{**SLA, "scope": "payment-service => a => b"}])
+    assert [each["kind"] for each in entry["findings"]] == ["edge_missing"]
+    assert "“payment-service => a => b” names more than" in entry["findings"][0]["text"]
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,9 @@ def bomb():
         ("{{ x }}: 3", "a key is a list or a mapping"),
         (b"\xff\xfe", "not text in UTF-8"),
         ("x" * (documents.MOST_BYTES + 1), "longer than 2 MiB"),
+        (f"a: &a {'x' * 300_000}\nb: [{', '.join(['*a'] * 9)}]", "aliases counted each time"),
+        ("a: 1\n<<: 1", "Line 2: << takes in a mapping"),
+        ("a: &a [1]\n<<: [*a]", "Line 2: << takes in a mapping"),
     ],
 )
 def test_what_does_harm_is_refused_in_a_sentence(text, problem):

@@ -10,7 +10,16 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from debtreg.formats import documents
-from debtreg.models import ApiToken, DebtItem, Guarantee, LedgerImport, ScoringRun, Service, Slo
+from debtreg.models import (
+    ApiToken,
+    Contract,
+    DebtItem,
+    Guarantee,
+    LedgerImport,
+    ScoringRun,
+    Service,
+    Slo,
+)
 from tests.factories import DebtItemFactory, ServiceFactory, SloFactory, UserFactory
 from tests.formats.samples import an_slo
 
@@ -63,6 +72,8 @@ def test_import_catalog_takes_a_file_and_repeats_without_a_change(db, capsys):
         ("teams: [", "is not YAML"),
         ("services: [{slug: a, team: nobody}]", "no team 'nobody'"),
         ("teams: [{name: nameless}]", "slug is missing"),
+        ("servces: []\nteams: []", "no section 'servces'"),
+        ("slas: [{id: a/b, metric: m, target: ≤1s}]", "“a/b” has a slash"),
         ("teams: []\nslas:\n- id: S\n  id: T", "Line 4: slas[0].id stands here twice."),
     ],
 )
@@ -81,6 +92,18 @@ def test_import_catalog_reads_contracts_as_pages_and_the_api_do(db, tmp_path, ca
     row = Guarantee.objects.get()
     assert (row.contract.reference, row.metric, row.extra) == ("010", "yes", {"tier": 1})
     assert "slas: 010: Nothing here is called tier: it is kept" in capsys.readouterr().out
+
+
+def test_import_catalog_keeps_what_stands_beside_the_slas_as_pages_and_the_api_do(
+    db, tmp_path, capsys
+):
+    file = tmp_path / "slas.yaml"
+    file.write_text("reviewed: 2026-01-01\nteams: []\nslas: [{id: S, metric: m, target: ≤1s}]")
+    call_command("import_catalog", file)
+    assert Contract.objects.get().extra == {"reviewed": "2026-01-01"}
+    said = capsys.readouterr().out
+    assert "Beside the slas: Nothing here is called reviewed: it is kept" in said
+    assert "left out" not in said
 
 
 def test_import_catalog_takes_scenarios_and_names_every_debt_that_is_not_there(

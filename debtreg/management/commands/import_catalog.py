@@ -37,6 +37,9 @@ class Command(BaseCommand):
             ) from error
         new = ", ".join(f"{count} {name}" for name, count in counts.items())
         self.stdout.write(self.style.SUCCESS(f"New: {new}."))
+        for each in registry.extra_of(document)[1]:
+            if each["kind"] != "left_out":  # here it is taken in
+                self.stdout.write(f"Beside the slas: {each['text']}")
         for where, said in registry.unknown_of(document.get("slas") or []):
             self.stdout.write(f"{where}: {said}")
         if ScoringRun.objects.filter(state=JobState.QUEUED).exists():
