@@ -148,6 +148,7 @@ def plan(request: PageRequest, slug: str) -> HttpResponse:
         {
             **change,
             "pk": pk,
+            "displaced": [(key, pk_of(key)) for key in change["displaced"]],
             "rough": rough.get(pk or 0, False),
             "to": names.get(change["iteration"]),
             "from": names.get(change["iteration_before"]),

@@ -20,6 +20,7 @@ from debtreg.web.requests import PageRequest
 
 # More dots than these nobody can tell apart; the best come first.
 MOST = 300
+FILTERS = ("q", "team", "service", "min_roi", "priority")
 WIDE, HIGH = 960, 520
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 20, 48
 SMALLEST, LARGEST = 3.5, 9.5
@@ -149,6 +150,9 @@ def chart(request: PageRequest) -> HttpResponse:
             "most": MOST,
             "plot": plot(scores[:MOST], threshold),
             "threshold": threshold,
-            "filtered": any(value not in (None, "") for value in form.chosen.values()),
+            # State and order are the chart's own.
+            "filtered": any(
+                value not in (None, "") for name, value in chosen.items() if name in FILTERS
+            ),
         },
     )

@@ -91,3 +91,13 @@ def test_many_debts_take_no_more_queries_than_few(
     scores.score_items([item.pk for item in items])
     with django_assert_num_queries(len(few)):
         owner.get("/chart/")
+
+
+def test_a_filter_of_the_ranking_stays_and_is_cleared_only_where_there_is_one(
+    owner: Client, company: Company
+) -> None:
+    plain = owner.get("/chart/?columns=service&ordering=cost&state=priced").text
+    assert ">Clear</a>" not in plain
+    page = owner.get("/chart/?priority=P0").text
+    assert ">Clear</a>" in page
+    assert '<input type="hidden" name="priority" value="P0"' in page

@@ -224,6 +224,19 @@ def test_a_new_plan_is_shown_before_it_is_made(owner: Client, company: Company) 
     assert "as a new plan would have it" in owner.get("/backlog/teams/payments/plan/").text
 
 
+def test_a_plan_says_what_takes_the_place_of_what(owner: Client, company: Company) -> None:
+    company.sprint.capacity_days = Decimal(2)
+    company.sprint.save()
+    item = DebtItemFactory(
+        title="Pays at once", service=company.service, effort=2, impacts=[toil(500)]
+    )
+    debt.update(pk=item.pk, fields={}, by=None)
+    page = owner.get("/backlog/teams/payments/plan/").text
+    assert "Takes the place of" in page
+    row = page[page.index("Takes the place of") :]
+    assert f'href="/debts/{company.best.key}/">{company.best.key}</a>' in row[:200]
+
+
 # --- Iterations -----------------------------------------------------------------------------------
 
 SPRINT = {
