@@ -10,7 +10,7 @@ import pandas as pd
 from django.utils import timezone
 
 import scoring
-from debtreg import frames, losses, measured, memo, sensitivity, versions
+from debtreg import bulk, frames, losses, measured, memo, sensitivity, versions
 from debtreg.models import (
     FACTORS,
     PRICE_UNITS,
@@ -76,7 +76,7 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "state": scoring.STATES[int(score["state"])],
         **{name: _cents(score[name]) for name in _SCORE_MONEY},
         **{name: plain(_significant(score[name])) for name in _SCORE_RATIOS},
-        "promotes": bool(decision.scores["promotes"].iloc[0]),
+        "above": bool(decision.scores["promotes"].iloc[0]),
         "marginal_roi": plain(_significant(decision.scores["roi"].iloc[0])),
         "bundle": [f"DEBT-{pk}" for pk in decision.others],
         "rough": rough,
@@ -89,9 +89,8 @@ def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog
         "impacts": parts,
         "scenarios": scenarios,
         "uncertainty": sensitivity.uncertainty(items, scores, detail, catalog),
-        "decision": sensitivity.uncertainty(
-            decision.items, decision.scores, detail, decision.catalog
-        ),
+        "decision": decision.sure
+        or sensitivity.uncertainty(decision.items, decision.scores, detail, decision.catalog),
         "guessed_share": _guessed_share(items, detail, parts, scenarios, catalog),
         **rests_on,
         "repair": _repair(item, score, catalog),
@@ -104,7 +103,7 @@ class _Decision:
     """What one item was scored with, and what came out, by what is left to gain.
 
     Of a bundle its benefit and its cost are those of all; rate_weight : how many times its own
-    days go at its day rate.
+    days go at its day rate; sure : how certain it is what all return together
     """
 
     items: pd.DataFrame
@@ -112,6 +111,7 @@ class _Decision:
     catalog: frames.Catalog
     others: tuple[int, ...] = ()
     rate_weight: float = 1.0
+    sure: dict[str, Any] | None = None
 
 
 def _decision(
@@ -138,6 +138,26 @@ def _decision(
         decides,
         found.others,
         1.0 + found.at_its_rate / of_days if of_days > 0 else 1.0,
+        _sure_together(items, impacts, found, catalog),
+    )
+
+
+def _sure_together(
+    items: pd.DataFrame, impacts: pd.DataFrame, found: losses.Deciding, catalog: frames.Catalog
+) -> dict[str, Any]:
+    """How sure it is what a bundle returns: the others are as uncertain as the item itself."""
+    others = frames.read_items(*bulk.among("d.id", found.others))
+    theirs = frames.read_impacts(*bulk.among("i.item_id", found.others))
+    frames.complete(others, theirs, catalog)
+    every = pd.concat([items, others], ignore_index=True)
+    scores, detail = frames.score_frames(
+        every, pd.concat([impacts, theirs], ignore_index=True), catalog
+    )
+    saved = found.shares[found.shares["item_id"].isin(items["item_id"])]
+    saved = saved[saved["scenario_id"] != losses.NONE]
+    points = saved[[f"loss_share_{point}" for point in scoring.POINTS]].to_numpy()
+    return sensitivity.described(
+        scoring.joint_certainty(every, scores, detail, catalog.policy, points)
     )
 
 

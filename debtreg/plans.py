@@ -440,8 +440,9 @@ def _placed(
         f"DEBT-{item}" if item != NONE else "" for item in found["displaced_by_id"][went]
     ]
     placed.loc[free, "displaced_by"] = _still_displaced(placed[free])
+    placed.loc[free, "displaced"] = _still_out(placed[free])
     largest = iterations.groupby("team_id")["capacity_days"].max().astype("float64")
-    where = reasons.of_place(placed[free], found, _names(iterations), largest)
+    where = reasons.of_place(placed[free], found, _names(iterations), largest, settings.CURRENCY)
     placed.loc[free, "reason"] += pd.Series(where, index=placed.index[free], dtype=object)
     placed["reason"] += placed["moved_back"].where(~placed["started"], "")
     notes = reasons.of_iteration(plan.iterations, settings.CURRENCY)
@@ -498,6 +499,22 @@ def _still_displaced(entries: pd.DataFrame) -> pd.Series[str]:
     return entries["displaced_by"].where(holds, "")
 
 
+def _still_out(entries: pd.DataFrame) -> list[str]:
+    """What each keeps out: nothing any more, where that is beside it, or in its backlog no more."""
+    names = ["item_id", "team_id", "iteration_id"]
+    there = {
+        (f"DEBT-{item}", team): slot
+        for item, team, slot in entries[names].itertuples(index=False, name=None)
+    }
+    found = []
+    for kept, team, slot in zip(
+        entries["displaced"], entries["team_id"], entries["iteration_id"], strict=True
+    ):
+        keys = [key for key in json.loads(kept) if there.get((key, team), slot) != slot]
+        found.append(json.dumps(keys))
+    return found
+
+
 def _names(iterations: pd.DataFrame) -> dict[int, str]:
     return dict(
         Iteration.objects.filter(pk__in=iterations["iteration_id"]).values_list("pk", "name")
@@ -522,4 +539,7 @@ def _slots(placed: pd.DataFrame, iterations: pd.DataFrame) -> pd.DataFrame:
 def _withdrawn(gone: pd.DataFrame, decided: pd.DataFrame, policy: scoring.Policy) -> pd.DataFrame:
     """The entries to take back, each with the reason."""
     why = decided.set_index("item_id").reindex(gone["item_id"])
-    return gone[["pk", "item_id", "team_id"]].assign(reason=reasons.of_withdrawal(why, policy))
+    bundled = decided[decided["bundle"] != NONE]
+    mates = bundled.groupby("bundle")["item_id"].agg(list)
+    found = reasons.of_withdrawal(why.reset_index(), policy, mates)
+    return gone[["pk", "item_id", "team_id"]].assign(reason=found)

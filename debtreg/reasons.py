@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ _WHY = {
 }
 _WHY_NOT = {
     "fell": "ROI {roi} has fallen below {floor}.",
+    "bundle_fell": "It pays only together with {others}: what they return together, {roi} times"
+    " their repair, has fallen below {floor}.",
     "below": "ROI {roi} is not above {threshold}.",
     "no_team": "It belongs to no team.",
     "vetoed": "It is vetoed.",
@@ -54,7 +57,7 @@ _WHERE = {
     " or open another.",
     "held": " It waits, as {person} wants it to.",
     "full": " No open iteration has room for its {days:g} person-days:"
-    " what is planned saves more money a year.",
+    " what {instead} saves {more} a year.",
     "too_large": " It needs {days:g} person-days; the largest open iteration has {largest:g}:"
     " split it, or make room.",
     "no_iteration": " Its team has no open iteration.",
@@ -126,18 +129,32 @@ def _against(code: float, policy: scoring.Policy) -> float:
     return policy.demote_below if fell else policy.threshold
 
 
-def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
-    """Why each of these goes back; NaN as a reason stands for an item that is resolved."""
+def of_withdrawal(
+    decided: pd.DataFrame,
+    policy: scoring.Policy,
+    mates: pd.Series[Any] | None = None,
+) -> list[str]:
+    """Why each of these goes back; NaN as a reason stands for an item that is resolved.
+
+    mates : the item ids of each bundle
+    """
+    others_of = {} if mates is None else mates.to_dict()
+    groups = [
+        listed([f"DEBT-{pk}" for pk in others_of.get(bundle, ()) if pk != item])
+        for item, bundle in zip(decided["item_id"], decided["bundle"], strict=True)
+    ]
     return [
         "It is resolved."
         if np.isnan(code)
-        else _WHY_NOT.get(scoring.REASONS[int(code)], _WHY_NOT["no_team"]).format(
+        else _why_not(scoring.REASONS[int(code)], others).format(
+            others=others,
             roi=_seen_beside(roi, _against(code, policy), rough),
             floor=f"{policy.demote_below:g}",
             threshold=f"{policy.threshold:g}",
             blocked_by=int(blocked_by),
         )
-        for code, roi, blocked_by, rough in zip(
+        for others, code, roi, blocked_by, rough in zip(
+            groups,
             decided["reason"],
             decided["marginal_roi"],
             decided["blocked_by"],
@@ -145,6 +162,11 @@ def of_withdrawal(decided: pd.DataFrame, policy: scoring.Policy) -> list[str]:
             strict=True,
         )
     ]
+
+
+def _why_not(reason: str, others: str) -> str:
+    told = others and _WHY_NOT.get(f"bundle_{reason}")
+    return told or _WHY_NOT.get(reason, _WHY_NOT["no_team"])
 
 
 def of_leaving(items: pd.Series[int], ties: pd.DataFrame) -> list[str]:
@@ -168,6 +190,7 @@ def of_place(
     found: pd.DataFrame,
     names: Mapping[int, str],
     largest: pd.Series[float],
+    currency: str,
 ) -> list[str]:
     """Why each entry is in its iteration, or in none: a second sentence, a space before it.
 
@@ -190,11 +213,12 @@ def of_place(
         person,
         slot,
         place,
+        short_by,
         needs,
     ) in zip(
         *(entries[name] for name in ("item_id", "team_id", "repair_days", "bundle")),
         *(entries[name] for name in ("displaced", "displaced_by", "placed", "placed_by")),
-        *(found[name] for name in ("iteration_id", "place", "needs_id")),
+        *(found[name] for name in ("iteration_id", "place", "short_by", "needs_id")),
         strict=True,
     ):
         sentence = _BY_HAND if by_hand and slot != NONE else _WHERE[scoring.PLACES[place]]
@@ -203,6 +227,8 @@ def of_place(
             days=days,
             largest=largest.get(team, 0),
             needs=needs,
+            instead="would have to make room" if short_by > 0 else "is planned",
+            more=f"{short_by:,.0f} {currency} more" if short_by > 0 else "more money",
             person=person or A_PERSON,
             together=together.get((bundle, team), days),
             others=listed([f"DEBT-{other}" for other in mates.get(bundle, ()) if other != item]),

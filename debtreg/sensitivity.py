@@ -24,10 +24,13 @@ def uncertainty(
     """How sure one item's ROI is. Numbers are plain texts; unknown is None."""
     shares = catalog.coupled.shares
     sure = scoring.add_uncertainty(items, scores, detail, catalog.policy, shares).iloc[0]
-    return {
-        **{name: plain(_digits(sure[name], 4)) for name in ("roi_p5", "roi_p50", "roi_p95")},
-        "confidence": plain(_digits(sure["certainty"], 4)),
-    }
+    return described(sure[["roi_p5", "roi_p50", "roi_p95", "certainty"]].tolist())
+
+
+def described(sure: Sequence[float]) -> dict[str, Any]:
+    """Three percentiles of an ROI and its chance to be above the threshold, as plain texts."""
+    names = ("roi_p5", "roi_p50", "roi_p95", "confidence")
+    return {name: plain(_digits(value, 4)) for name, value in zip(names, sure, strict=True)}
 
 
 def describe(

@@ -32,13 +32,17 @@ VERDICTS = (
 )
 
 
-def describe(story: dict[str, Any], item: DebtItem) -> dict[str, str]:
-    """What decides about an item, by its explanation: `verdict` and `verdict_reason`.
+# With these a run puts a debt into the backlog, or keeps it there.
+PROMOTES = ("pinned", "promoted", "kept", "due")
+
+
+def describe(story: dict[str, Any], item: DebtItem) -> dict[str, Any]:
+    """What decides about an item, by its explanation: `verdict`, `verdict_reason`, `promotes`.
 
     story : as formulas.describe gives it; item : with team and service
     """
     if item.status == DebtStatus.DONE:
-        return {"verdict": "", "verdict_reason": ""}
+        return {"verdict": "", "verdict_reason": "", "promotes": False}
     known = memo.kept("entries")
     if item.pk not in known:
         known[item.pk] = BacklogEntry.objects.active().filter(item=item).first()
@@ -49,7 +53,11 @@ def describe(story: dict[str, Any], item: DebtItem) -> dict[str, str]:
     if missing and code != "blocked":
         # It holds it back beside all else.
         why += f" It also needs {listed(missing)} first, which is not promoted."
-    return {"verdict": code, "verdict_reason": f"{what}{why}".strip()}
+    return {
+        "verdict": code,
+        "verdict_reason": f"{what}{why}".strip(),
+        "promotes": code in PROMOTES,
+    }
 
 
 NO_TEAM = (

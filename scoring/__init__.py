@@ -62,6 +62,7 @@ from .cost import add_benefit, add_cost, fill_defaults
 from .errors import ScoringError
 from .explanation import guessed_shares, sensitivities
 from .inversion import calculate_breaker, calculate_inversion
+from .joint import joint_certainty
 from .measured import MEASURES, add_measured
 from .outcomes import (
     DAYS_A_YEAR,
@@ -181,6 +182,7 @@ __all__ = [
     "hard_dependencies",
     "has_room",
     "information_values",
+    "joint_certainty",
     "make_frame",
     "marginal_values",
     "max_burn_rate",

@@ -72,6 +72,8 @@ class Plan:
         iteration_id (-1: unscheduled), place (code into PLACES),
         benefit (currency / year, what the plan would lose without it, or its bundle, or gain
         with it),
+        short_by (currency / year, for `full`: what the plan would lose if the least that has to
+            go made room for it; NaN where that hangs on others),
         needs_id (for `waits`: what is in no iteration; else -1),
         displaced_id (what it pushed out of this iteration; else -1),
         displaced_by_id (what pushed it out of its iteration; else -1)
@@ -847,11 +849,44 @@ def _explained(book: _Book, slot: _Ints) -> pd.DataFrame:
             "iteration_id": np.append(book.iteration_id, -1)[slot],
             "place": place,
             "benefit": gain,
+            "short_by": _short_by(book, slot, gain, place == _CODE["full"]),
             "needs_id": np.where(place == _CODE["waits"], needs, -1),
             "displaced_id": _best_by_slot(book, gain, left)[came],
             "displaced_by_id": _best_by_slot(book, gain, came)[left],
         }
     )
+
+
+def _short_by(
+    book: _Book, slot: _Ints, gain: NDArray[np.float64], full: _Bools
+) -> NDArray[np.float64]:
+    """Say what the cheapest room for each entry that found none saves more than it would.
+
+    Only entries that hang on no others make room, and only for such: in whole half days, the
+    least that what goes out of one iteration saves, for every number of half days that is needed.
+    """
+    size = book.packing.size
+    short = np.full(len(slot), np.nan)
+    asked = np.flatnonzero(full & ~book.tied)
+    if not len(asked):
+        return short
+    for number, (team, room) in enumerate(
+        zip(book.packing.slot_team, book.packing.room, strict=True)
+    ):
+        mine = asked[(book.packing.team[asked] == team) & (size[asked] <= room)]
+        inside = np.flatnonzero(slot == number)
+        left = room - size[inside].sum()
+        if not len(mine):
+            continue
+        least = np.full(int(size[mine].max()) + 1, np.inf)
+        least[0] = 0.0
+        freed = np.arange(len(least))
+        for out in inside[~book.tied[inside]]:
+            before = np.maximum(0, freed - size[out])
+            least = np.minimum(least, least[before] + gain[out])
+        cost = least[np.maximum(0, size[mine] - left)] - gain[mine]
+        short[mine] = np.fmin(short[mine], np.where(np.isfinite(cost), cost, np.nan))
+    return short
 
 
 def _best_by_slot(book: _Book, gain: NDArray[np.float64], slot: _Ints) -> _Ints:

@@ -85,8 +85,9 @@ def promote(
             with it, what they return together
         reason : code into REASONS
         blocked_by : item id of the prerequisite, or of the partner, that is missing, -1 for none
-        bundle : lowest item id of the alternative group that is promoted together, -1 for none
-        bundle_roi (ratio) : what the bundle returns together, NaN for none
+        bundle : lowest item id of the alternative group that is promoted together, or of what
+            is left of one that is decided together; -1 for none
+        bundle_roi (ratio) : what the bundle that is promoted returns together, NaN for none
 
     Never promoted: vetoed, accepted, of no team, without estimate, blocked by an open
     prerequisite that is not promoted. Pinned items are promoted whatever their ROI. Items that
@@ -131,7 +132,7 @@ def promote(
     above = items["promotes"].to_numpy().copy()
     bundle = np.full(len(items), -1)
     bundle_roi = np.full(len(items), np.nan)
-    partner = np.full(len(items), -1)
+    partner, would = np.full(len(items), -1), np.full(len(items), -1)
 
     if scenarios is not None and len(scenarios.members):
         coupled = _Coupled(items, policy, scenarios, edges, eligible, certain, wanted, fallen)
@@ -139,7 +140,8 @@ def promote(
         wanted[coupled.positions] = coupled.decide()
         fallen[coupled.positions] = False
         bundle[coupled.positions], bundle_roi[coupled.positions] = coupled.bundles()
-        marginal[coupled.positions], partner[coupled.positions] = coupled.left_out()
+        left = coupled.left_out()
+        marginal[coupled.positions], partner[coupled.positions], would[coupled.positions] = left
         marginal = np.where(bundle >= 0, bundle_roi, marginal)
         above[coupled.positions] = marginal[coupled.positions] > _bar(policy)
         certain[coupled.positions] = coupled.certain
@@ -182,7 +184,7 @@ def promote(
             "blocked_by": np.select(
                 [reason == _CODE["blocked"], reason == _CODE["partner"]], [blocked_by, partner], -1
             ),
-            "bundle": np.where(promoted, bundle, -1),
+            "bundle": np.where(promoted, bundle, would),
             "bundle_roi": np.where(promoted, bundle_roi, np.nan),
         },
         index=items.index,
@@ -255,7 +257,7 @@ class _Coupled:
         known_loss = ~np.isnan(scenarios.loss_per_year)
         self.priced = ~np.isnan(own)
         self.priced[self.candidate[known & known_loss[scenarios.scenario]]] = True
-        self.groups, self.group_scenario = self._groups()
+        self.groups = self._groups()
         at = np.full(len(items), -1)
         at[self.positions] = np.arange(len(self.positions))
         circles = [at[circle] for circle in edges.circles()]
@@ -265,19 +267,18 @@ class _Coupled:
             for scenario in {int(s) for m in group for s in self._scenarios_of(int(m))}:
                 self.groups_of.setdefault(scenario, []).append(number)
 
-    def _groups(self) -> tuple[list[_Rows], list[int]]:
-        """Collect the candidates of each alternative group that has several, and its scenario."""
+    def _groups(self) -> list[_Rows]:
+        """Collect the candidates of each alternative group that has several."""
         members = self.scenarios.members
         rows = np.flatnonzero((members["role"] == _ALTERNATIVE) & ~members["repaired"])
         factor = self.scenarios.factor[rows]
-        groups, scenarios = [], []
+        groups = []
         for part in np.split(rows, np.flatnonzero(np.diff(factor)) + 1):
             candidates = self.candidate[part]
             # A member that nobody can repair keeps the group alive: no bundle helps.
             if len(part) > 1 and (candidates >= 0).all():
                 groups.append(candidates)
-                scenarios.append(int(self.scenarios.scenario[part[0]]))
-        return groups, scenarios
+        return groups
 
     def _scenarios_of(self, candidate: int) -> _Rows:
         return self.scenarios.scenario[self.memberships[candidate]]
@@ -388,22 +389,15 @@ class _Coupled:
         self.checked[asked] = True
 
     def _is_certain(self, group: int, joining: _Rows) -> bool:
-        """Whether it is certain enough what these return together, by what each rests on."""
+        """Whether it is certain enough what these return together, by what all of them rest on."""
         if self.doubts is None:
             return bool(self.certain[joining].all())
         if group not in self.group_certain:
-            cost, own = self.cost[joining], self.own[joining]
-            savings = pd.DataFrame(
-                {
-                    "item_id": self.item_ids[joining],
-                    "scenario": self.group_scenario[group],
-                    "saving": max(0.0, self.group_roi[group] * cost.sum() - own.sum()),
-                    "others_cost": cost.sum() - cost,
-                    "others_benefit": own.sum() - own,
-                }
-            )
-            found = self.doubts.certainty(savings, self.scenarios)
-            self.group_certain[group] = bool((found >= self.min_confidence).all())
+            saved = {at: saving for at, saving in self._saved(joining).items() if saving > 0}
+            savings = pd.DataFrame({"scenario": list(saved), "saving": list(saved.values())})
+            savings = savings.astype({"scenario": "int64", "saving": "float64"})
+            found = self.doubts.together(self.item_ids[joining], savings, self.scenarios)
+            self.group_certain[group] = found >= self.min_confidence
         return self.group_certain[group]
 
     def _outside(self, group: int) -> _Rows:
@@ -446,16 +440,21 @@ class _Coupled:
             self.group_roi[number] = self._joint_roi(moving) if len(moving) > 1 else np.nan
 
     def _joint_roi(self, candidates: _Rows) -> float:
+        saving = sum(self._saved(candidates).values())
+        own = self.own[candidates].sum()
+        return float((own + saving) / self.cost[candidates].sum())
+
+    def _saved(self, candidates: _Rows) -> dict[int, float]:
+        """Give what these save together of each of their scenarios, currency / year."""
         rows = np.concatenate([self.memberships[n] for n in candidates])
-        saving = 0.0
+        saved = {}
         for scenario in {int(s) for s in self.scenarios.scenario[rows]}:
             part = self.rows[scenario]
             inside = rows[(rows >= part.start) & (rows < part.stop)] - part.start
             one = self.parts[scenario]
-            saved = one.loss_per_year[0] * one.together(self.x[part], inside)
-            saving += float(np.nan_to_num(saved))
-        own = self.own[candidates].sum()
-        return float((own + saving) / self.cost[candidates].sum())
+            saving = one.loss_per_year[0] * one.together(self.x[part], inside)
+            saved[scenario] = float(np.nan_to_num(saving))
+        return saved
 
     def marginal_roi(self) -> _Floats:
         """Give what each candidate returns given all that is chosen; NaN if nothing is priced."""
@@ -479,13 +478,13 @@ class _Coupled:
                 roi[joined] = self.group_roi[number]
         return found, roi
 
-    def left_out(self) -> tuple[_Floats, _Rows]:
+    def left_out(self) -> tuple[_Floats, _Rows, _Rows]:
         """Give what decides about each candidate by itself, or with the rest of its open group.
 
-        Beside it who of that cannot be promoted, -1 for nobody.
+        Beside it who of that cannot be promoted, -1 for nobody; and the lowest id of that rest.
         """
         roi = self.marginal_roi()
-        partner = np.full(len(self.positions), -1)
+        partner, bundle = np.full(len(self.positions), -1), np.full(len(self.positions), -1)
         able = self.eligible & ~self.held & ~self.excluded
         for number, group_roi in enumerate(self.group_roi):
             outside = self._outside(number)
@@ -493,6 +492,8 @@ class _Coupled:
                 continue
             led = outside[~(roi[outside] >= group_roi)] if group_roi > 0 else outside[:0]
             roi[led] = group_roi
+            if len(outside) > 1:
+                bundle[led] = self.item_ids[outside].min()
             missing = outside[~able[outside]]
             for candidate in led:
                 others = missing[missing != candidate]
@@ -500,7 +501,7 @@ class _Coupled:
             partner[partner == 2**62] = -1
             if group_roi > self.bar and not len(missing):
                 self.certain[led] = self._is_certain(number, outside)
-        return roi, partner
+        return roi, partner, bundle
 
     def _available(self) -> _Bools:
         available = self.others.copy()

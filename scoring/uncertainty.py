@@ -44,6 +44,7 @@ _SEED = 20_260_101
 _NET = 32  # inputs that share a net
 # The points: of all that no closed form tells, and of what these leave unsure.
 _POINTS = (256, 1024)
+MOST_POINTS = _POINTS[-1]
 _STEADY = 0.003  # a chance needs no more points where each quarter of them puts it this near
 _DOUBT = 0.002  # nor does a percentile whose level half of the points put this near
 _STRATA = 4  # values of the leading input at each point
@@ -97,7 +98,7 @@ def add_uncertainty(
     roi = scores["roi"].to_numpy()
     percentiles = np.repeat(roi[:, None], len(LEVELS), axis=1)
     certainty = np.where(np.isnan(roi), np.nan, scores["promotes"].to_numpy(dtype=np.float64))
-    made = _Inputs.of(items, scores, impacts, policy, shares)
+    made = Inputs.of(items, scores, impacts, policy, shares)
     parts = made.cumulants()
     percentiles[made.items] = parts.percentiles(roi[made.items])
     wild = np.isnan(percentiles).any(axis=1)
@@ -165,7 +166,7 @@ def information_values(
     >>> [INPUTS[code] for code in found["input"]], found["value"].round(2).tolist()
     (['effort'], [263.37])
     """
-    made = _Inputs.of(items, scores, impacts, policy, shares)
+    made = Inputs.of(items, scores, impacts, policy, shares)
     count = len(made.items)
     hurdle = policy.threshold * scores["repair_cost"].to_numpy()[made.items]
     difference = scores["weighted_benefit"].to_numpy()[made.items] - hurdle
@@ -211,7 +212,7 @@ def _worth(slope: _Floats, difference: _Floats, span: _Floats, lean: _Floats) ->
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
     """Uncertain inputs of the items that have any, flat and sorted by item and term.
 
     The benefit of an item is `fixed` plus the sum of its terms (impacts, shares of scenarios); a
@@ -254,7 +255,7 @@ class _Inputs:
         impacts: pd.DataFrame,
         policy: Policy,
         shares: pd.DataFrame | None,
-    ) -> "_Inputs":
+    ) -> "Inputs":
         tables = [_terms(impacts, impacts["weight"].to_numpy(), FACTORS)]
         if shares is not None:
             shares = shares.assign(item_row=positions_of(items, shares, strict=False))
@@ -335,13 +336,13 @@ class _Inputs:
         cost[0] += self.extra
         return _Parts(benefit, cost)
 
-    def only(self, items: NDArray[np.bool_]) -> "_Inputs":
+    def only(self, items: NDArray[np.bool_]) -> "Inputs":
         """Keep some of the items."""
         number = np.cumsum(items) - 1
         terms = items[self.term_item]
         term_number = np.cumsum(terms) - 1
         inputs = terms[self.term]
-        return _Inputs(
+        return Inputs(
             **{name: getattr(self, name)[..., items] for name in _BY_ITEM},
             term_item=number[self.term_item[terms]],
             term_row=self.term_row[terms],
@@ -366,7 +367,7 @@ class _Inputs:
         mine = slice(*np.searchsorted(self.term, [first, last]))
         item = self.term_item[first:last] - block.start
         term, place = self.term[mine] - first, self.place[mine]
-        values = _spread(self.low[mine], self.span[mine], self.lean[mine], place, points)
+        values = spread(self.low[mine], self.span[mine], self.lean[mine], place, points)
         leads = place == 0
         values[leads] = 1.0
         terms = products(values, starts_of(term)) * self.factor[first:last, None]
@@ -393,7 +394,7 @@ class _Inputs:
             still = (its_span == 0) & ~leads_this
             at = ~still & ~leads_this
             spent[still] *= its_low[still, None]
-            spent[at] *= _spread(its_low[at], its_span[at], its_lean[at], place[at], points)
+            spent[at] *= spread(its_low[at], its_span[at], its_lean[at], place[at], points)
             low[leads_this], span[leads_this] = its_low[leads_this], its_span[leads_this]
             lean[leads_this] = its_lean[leads_this]
         rate = np.where(by_cost[:, None], spent, 0.0)
@@ -609,7 +610,7 @@ def _leaning(lean: _Floats) -> tuple[_Ints, _Floats]:
     return row, (at - row)[:, None]
 
 
-def _spread(low: _Floats, span: _Floats, lean: _Floats, place: _Ints, points: int) -> _Floats:
+def spread(low: _Floats, span: _Floats, lean: _Floats, place: _Ints, points: int) -> _Floats:
     """Give the values of each input at the points, in the order of its place in the net."""
     row, part = _leaning(lean)
     nets = int(place.max(initial=0)) // _NET + 1

@@ -38,6 +38,15 @@ def test_a_bundle_that_is_kept_does_not_say_that_it_returns_more_than_the_thresh
     )
 
 
+def test_a_bundle_that_goes_back_names_the_others_and_what_they_return_together():
+    rows = pd.DataFrame([decided("fell", 2.31, item=1, bundle=1)])
+    (found,) = reasons.of_withdrawal(rows, POLICY, pd.Series({1: [1, 2, 3]}))
+    assert found == (
+        "It pays only together with DEBT-2 and DEBT-3: what they return together, 2.31 times"
+        " their repair, has fallen below 2.5."
+    )
+
+
 @pytest.mark.parametrize("code", scoring.REASONS)
 def test_every_decision_has_its_sentence(code):
     rows = pd.DataFrame([decided(code, blocked_by=4)])

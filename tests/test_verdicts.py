@@ -48,7 +48,7 @@ def test_a_bundle_that_is_kept_between_the_bars_stays_and_says_so(pair):
     for item in pair:
         BacklogEntryFactory(item=item)
     found = scores.explain(pk=pair[0].pk)
-    assert (found["verdict"], found["promotes"]) == ("kept", False)
+    assert (found["verdict"], found["promotes"], found["above"]) == ("kept", True, False)
     assert found["verdict_reason"] == (
         f"Pays only together with {pair[1].key}: together their repairs return ≈ 2.8 times their"
         " cost: no longer above 3, but not below 2.5: it stays promoted."
@@ -73,6 +73,23 @@ def test_what_is_above_but_not_certain_enough_says_how_certain_it_is(db):
     assert "the policy asks for 0.95, so it is not promoted" in why
 
 
+def test_a_bundle_is_as_uncertain_as_the_efforts_of_all_of_it(pair):
+    """3.75 times by what is likely, but both repairs may take twice as long."""
+    DebtItem.objects.filter(pk__in=[item.pk for item in pair]).update(
+        effort_low=2, effort_likely=Decimal("2.5"), effort_high=6
+    )
+    scores.score_items([item.pk for item in pair])
+    alone = scores.explain(pk=pair[0].pk)
+    assert alone["above"]
+    assert alone["promotes"]
+    # Of many draws; with the effort of the other one taken as certain it would be 0.974.
+    assert float(alone["decision"]["confidence"]) == pytest.approx(0.933, abs=0.005)
+    ScoringPolicyFactory(min_confidence=0.95)
+    found = scores.explain(pk=pair[0].pk)
+    assert (found["verdict"], found["above"], found["promotes"]) == ("uncertain", True, False)
+    assert "together their repairs return" in found["verdict_reason"]
+
+
 @pytest.mark.parametrize("benefit", [16_000, 1_600])
 def test_what_blocks_a_debt_stands_in_its_verdict(db, benefit):
     first = DebtItemFactory(impacts=[])
@@ -81,6 +98,7 @@ def test_what_blocks_a_debt_stands_in_its_verdict(db, benefit):
     code, why = verdict_of(item)
     assert code == ("blocked" if benefit > 10_000 else "below")
     assert f"needs {first.key} first, which is not promoted" in why
+    assert scores.explain(pk=item.pk)["promotes"] is False
 
 
 def test_a_debt_without_a_team_says_what_to_do_and_is_not_pinned(db):

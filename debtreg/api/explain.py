@@ -150,7 +150,11 @@ class ExplanationSerializer(serializers.Serializer):
     payback_days = RatioField(help_text="Days.")
     breaking_point_years = RatioField(help_text="Years.")
     promotes = serializers.BooleanField(
-        help_text="What promotion goes by, marginal_roi, is above the threshold."
+        help_text="A run promotes it, or keeps it promoted, as things stand; see verdict."
+    )
+    above = serializers.BooleanField(
+        help_text="What promotion goes by, marginal_roi, is above the threshold. It may still be"
+        " too uncertain, vetoed or blocked."
     )
     threshold = PlainField(help_text="Ratio, of the policy.")
     demote_below = PlainField(help_text="Ratio, of the policy: what is promoted stays above it.")

@@ -725,3 +725,22 @@ def test_a_run_drops_what_displaced_an_entry_where_that_is_in_no_iteration(run, 
     out.refresh_from_db()
     assert out.displaced_by == ""
     assert "displaced" not in out.reason
+
+
+def test_what_is_left_out_names_the_money_and_what_it_displaced_holds_no_longer_than_it_does(
+    run, new, sprint
+):
+    poor, rich = new(effort=3, hours=144), new(effort=3, hours=288)
+    gone = new(effort=1, hours=9)
+    BacklogEntryFactory(item=gone, pinned=True, state="unscheduled")
+    BacklogEntryFactory(
+        item=rich, iteration=sprint, state="planned", displaced=[gone.key, "DEBT-0"]
+    )
+    run()
+    # 144 hours more at 200 each.
+    assert entry_of(poor).reason.endswith(
+        " No open iteration has room for its 3 person-days:"
+        " what would have to make room saves 28,800 CNY more a year."
+    )
+    assert entry_of(rich).displaced == []
+    assert "displaced" not in entry_of(rich).reason

@@ -75,6 +75,23 @@ def test_what_is_worth_most_together_is_placed_not_what_is_worth_most_alone():
     assert places(plan) == ["full", "placed", "placed"]
 
 
+def test_what_is_left_out_says_what_the_cheapest_room_for_it_saves_more():
+    entries = entries_of(entry(900, 4), entry(800, 3), entry(700, 2), entry(650, 2), entry(9, 3))
+    plan = assign(entries, iterations_of({"half_days_left": 10}, {"half_days_left": 4}))
+    assert places(plan) == ["full", "placed", "placed", "placed", "full"]
+    short = plan.entries["short_by"].tolist()
+    # Four days: both of the first iteration go. Three days: the one of three does.
+    beside = 700.0 if plan.entries["iteration_id"][2] == 100 else 650.0
+    assert short[0] == 800 + beside - 900
+    assert short[4] == 800 - 9
+    assert all(np.isnan(value) for value in short[1:4])
+    # What a person has put there makes no room.
+    entries["pinned"] = entries["benefit"].eq(800)
+    entries["iteration_id"] = np.where(entries["pinned"], 100, -1)
+    pinned = assign(entries, iterations_of({"half_days_left": 10}, {"half_days_left": 4}))
+    assert np.isnan(pinned.entries["short_by"]).all()
+
+
 def test_half_a_day_too_much_is_too_much():
     one = iterations_of({"half_days_left": 5})
     assert placed_in(assign(entries_of(entry(1, 2.5)), one)) == [100]

@@ -25,6 +25,7 @@ from scoring import (
     Scenarios,
     add_uncertainty,
     attribute,
+    joint_certainty,
     make_frame,
     promote,
     score_in_detail,
@@ -363,6 +364,27 @@ def test_the_guard_takes_a_bundle_as_one():
     assert decide_with_doubts(group, 4_000.0, 7_000.0)[0] not in ("bundle", "above")
     unguarded = Policy.from_payload(DEFAULT_PAYLOAD)
     assert decide_with_doubts(group, 4_000.0, 7_000.0, policy=unguarded) == ["bundle", "bundle"]
+
+
+def test_the_guard_takes_the_doubts_about_all_of_a_bundle():
+    """Both repairs may take twice as long: each alone would be certain enough, not both."""
+    wide = {"effort_low": 2.0, "effort_likely": 3.0, "effort_high": 8.0}
+    items = make_frame(ITEM_COLUMNS, [{"item_id": n, "day_rate": 1000.0, **wide} for n in (0, 1)])
+    group = scenarios_of((26_500.0, [alternative(0), alternative(1)]))
+    found = {}
+    for asked in (0.8, 0.9):
+        policy = Policy.from_payload({**DEFAULT_PAYLOAD, "min_confidence": asked})
+        scores, detail = score_in_detail(
+            items, make_frame(IMPACT_COLUMNS, []), make_frame(PRICE_COLUMNS, []), policy
+        )
+        candidates = candidates_of({"item_id": 0}, {"item_id": 1})
+        candidates = candidates.assign(own_benefit=0.0, repair_cost=scores["repair_cost"])
+        doubts = Doubts(items, scores, detail, policy)
+        decided = promote(candidates, policy, None, group, doubts)
+        found[asked] = [REASONS[code] for code in decided["reason"]]
+    chance = joint_certainty(items, scores, detail, policy, np.array([[26_500.0] * 3])).chance
+    assert 0.8 < chance < 0.9
+    assert found == {0.8: ["bundle"] * 2, 0.9: ["uncertain"] * 2}
 
 
 def test_of_two_entries_that_fell_the_lower_one_goes_and_the_other_is_worth_it_again():

@@ -19,6 +19,7 @@ from scoring import (
     Policy,
     add_uncertainty,
     information_values,
+    joint_certainty,
     make_frame,
     pert_mean,
     pert_quantile,
@@ -358,3 +359,33 @@ def test_points_that_are_not_all_known_are_unknown_wherever_they_come_in(place, 
     assert worth(*asked, shares=shares)[["input", "value"]].equals(
         worth(((2, 5, 14), 100, [whole]))[["input", "value"]]
     )
+
+
+@pytest.mark.parametrize("loss", [(20_000, 42_000, 100_000), (30_000, 30_000, 30_000)])
+def test_what_a_bundle_returns_is_as_uncertain_as_the_efforts_and_impacts_of_all(loss):
+    """Beside a million plain draws, with the others of the bundle as uncertain as the first."""
+    efforts = [(2.0, 4.0, 12.0), (1.0, 3.0, 5.0), (4.0, 4.0, 4.0)]
+    impacts = [[((100, 200, 600), 0.5, 1.0, (20, 30, 90))], [((50, 60, 70), 1.0, 1.0, 20)], []]
+    rates = [1000.0, (800, 1000, 1500), 1000.0]
+    items, _, scores, detail = frames(*zip(efforts, rates, impacts, strict=True))
+    found = joint_certainty(items, scores, detail, POLICY, np.array([loss], dtype=float))
+
+    rng = np.random.default_rng(7)
+
+    def draw(value):
+        low, likely, high = value if isinstance(value, tuple) else (value,) * 3
+        if low == high:
+            return np.full(DRAWS, float(low))
+        lean = (likely - low) / (high - low)
+        return low + (high - low) * rng.beta(1 + 4 * lean, 5 - 4 * lean, DRAWS)
+
+    benefit = draw(loss)
+    for each in impacts:
+        for factors in each:
+            benefit += np.prod([draw(value) for value in factors], axis=0)
+    cost = sum(draw(effort) * draw(rate) for effort, rate in zip(efforts, rates, strict=True))
+    roi = benefit / cost
+    assert found.chance == pytest.approx((roi > POLICY.threshold).mean(), abs=0.01)
+    assert found[:3] == pytest.approx(np.quantile(roi, (0.05, 0.5, 0.95)), rel=0.01)
+    # Twice the same is the same.
+    assert joint_certainty(items, scores, detail, POLICY, np.array([loss], dtype=float)) == found
