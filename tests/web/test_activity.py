@@ -62,7 +62,8 @@ def test_only_the_latest_are_told_in_as_many_queries(
     monkeypatch.setattr(activity, "MOST", 5)
     person = company.people[Role.PRODUCT_OWNER]
     debt.pin(pk=company.best.pk, pinned=True, by=person)
-    with django_assert_max_num_queries(24) as few:
+    # On SQLite each frame of a score is a query more than on PostgreSQL.
+    with django_assert_max_num_queries(30) as few:
         told(owner, company)
     for hours in range(10, 18):
         debt.update(pk=company.best.pk, fields={}, impacts=[toil(hours)], by=person)
