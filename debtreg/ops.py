@@ -1,18 +1,12 @@
 """For whoever runs it: /livez, /readyz and /metrics."""
 
 import contextlib
-import functools
 import hmac
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import redis
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -20,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from debtreg import versions
+from debtreg import parts
 from debtreg.models import Job, JobState, LedgerImport, ScoringRun, WhatIf
 
 logger = structlog.get_logger(__name__)
@@ -29,7 +23,6 @@ KINDS: dict[str, type[Job]] = {
     "ledger_import": LedgerImport,
     "what_if": WhatIf,
 }
-FAILURES = (DatabaseError, redis.RedisError, OSError)
 
 
 class Probes:
@@ -58,24 +51,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     A policy that is refused is told and stops nothing: the last good one stays in force, and
     where there is none, it is mended on pages that have to be served.
     """
-    found = parts()
+    found = parts.read()
     ready = all(part["status"] == "ok" for name, part in found.items() if name != "policy")
     return JsonResponse(
         {"status": "ok" if ready else "failing", **found}, status=200 if ready else 503
     )
-
-
-def parts() -> dict[str, dict[str, Any]]:
-    """Part -> `status` ok, failing or unknown, and the `problem` if there is one. The policy is
-    looked at only where all others answer."""
-    found = {"database": _outcome("database", _database), "broker": _outcome("broker", _broker)}
-    if found["database"]["status"] == "ok":
-        found["migrations"] = _outcome("migrations", _migrations)
-    else:
-        found["migrations"] = {"status": "unknown", "problem": "the database does not answer"}
-    if all(part["status"] == "ok" for part in found.values()):
-        found["policy"] = _outcome("policy", _policy)
-    return found
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -108,7 +88,7 @@ class JobCollector:
         )
         for part, read in (("database", _job_gauges), ("broker", _queue_gauge)):
             found: list[GaugeMetricFamily] = []
-            with contextlib.suppress(*FAILURES):
+            with contextlib.suppress(*parts.FAILURES):
                 found = read()
             up.add_metric([part], float(bool(found)))
             yield from found
@@ -132,52 +112,5 @@ def _job_gauges() -> list[GaugeMetricFamily]:
 
 
 def _queue_gauge() -> list[GaugeMetricFamily]:
-    length = _redis().llen("celery") if settings.REDIS_URL else len(list(_queue().glob("*.msg")))
+    length = parts.queue_length()
     return [GaugeMetricFamily("debtreg_queue_messages", "Tasks that wait for a worker.", length)]
-
-
-def _outcome(name: str, check: Callable[[], str]) -> dict[str, Any]:
-    try:
-        problem = check()
-    except FAILURES as error:
-        # The text may name hosts and users: it goes to the log, not to whoever asks.
-        logger.warning("readyz_failed", part=name, exc_info=error)
-        problem = type(error).__name__
-    return {"status": "failing", "problem": problem} if problem else {"status": "ok"}
-
-
-def _database() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return ""
-
-
-def _broker() -> str:
-    if settings.REDIS_URL:
-        _redis().ping()
-        return ""
-    return "" if os.access(_queue(), os.W_OK) else "the queue's folder cannot be written"
-
-
-def _migrations() -> str:
-    executor = MigrationExecutor(connection)
-    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return f"{len(waiting)} migrations are not applied: run `manage.py migrate`" if waiting else ""
-
-
-def _policy() -> str:
-    problem = versions.standing().problem
-    return problem.message if problem else ""
-
-
-def _redis() -> redis.Redis:
-    return _client(str(settings.REDIS_URL))
-
-
-@functools.cache
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-
-
-def _queue() -> Path:
-    return Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_in"])

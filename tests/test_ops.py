@@ -7,7 +7,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from debtreg import ops
+from debtreg import ops, parts
 from debtreg.celery import app
 from debtreg.models import JobState, ScoringRun
 from tests.factories import ScoringPolicyFactory, tamper
@@ -15,7 +15,7 @@ from tests.factories import ScoringPolicyFactory, tamper
 
 @pytest.fixture(autouse=True)
 def _fresh_clients():
-    ops._client.cache_clear()
+    parts._client.cache_clear()
 
 
 def samples(response):
@@ -69,7 +69,9 @@ def test_readyz_works_on_a_queue_of_files(client, db, settings, tmp_path):
 
 
 def test_readyz_says_that_the_database_is_away(client):
-    with mock.patch.object(ops, "_database", side_effect=OperationalError("no route to 10.0.0.9")):
+    with mock.patch.object(
+        parts, "_database", side_effect=OperationalError("no route to 10.0.0.9")
+    ):
         ops_checks = client.get("/readyz")
     assert ops_checks.status_code == 503
     assert ops_checks.json()["database"] == {"status": "failing", "problem": "OperationalError"}

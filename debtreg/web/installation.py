@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from debtreg import ops, versions
+from debtreg import parts, versions
 from debtreg.actions import rights
 from debtreg.web.requests import PageRequest
 
@@ -42,5 +42,5 @@ def index(request: PageRequest) -> HttpResponse:
         ("WEB_PROCESSES", settings.WEB_PROCESSES, _("Processes of the web server.")),
         ("WORKER_PROCESSES", settings.WORKER_PROCESSES, _("Processes of the worker.")),
     ]
-    context = {"shown": shown, "parts": ops.parts(), "standing": versions.standing()}
+    context = {"shown": shown, "parts": parts.read(), "standing": versions.standing()}
     return render(request, "installation.html", context)
