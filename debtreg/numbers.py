@@ -87,10 +87,16 @@ def _hides(found: Decimal, value: Any, beside: Collection[float]) -> bool:
 def told_apart(value: Any, other: Any, digits: int = 2) -> Decimal:
     """As `rounded`, with as many digits more as it takes to see that it is not the other number.
 
+    What is the other number, to twelve digits, needs none.
+
     >>> str(told_apart(10.4, 10)), str(told_apart(1612, 1600)), str(told_apart(71428, 10))
     ('10.4', '1610', '71000')
+    >>> str(told_apart(3.0, 3))
+    '3.0'
     """
     found, beside = rounded(value, digits), rounded(other, 12)
+    if rounded(value, 12) == beside:
+        return found
     while digits < 12 and rounded(found, 12) == beside:
         digits += 1
         found = rounded(value, digits)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from debtreg import memo, versions
 from debtreg.models import BacklogEntry, DebtItem, DebtStatus, EntryState
-from debtreg.numbers import rounded_ratio
+from debtreg.numbers import seen_ratio
 from debtreg.reasons import listed
 
 # In the order in which they are asked; "" for a debt that is resolved.
@@ -158,6 +158,5 @@ def _missing(items: Sequence[DebtItem]) -> list[str]:
 
 def _ratio(value: Any, rough: bool) -> str:
     """As the pages show it beside."""
-    if rough:
-        return f"≈ {rounded_ratio(value, beside=versions.thresholds()):,f}"
-    return f"{float(value):,.{2 if float(value) < 10 else 1 if float(value) < 100 else 0}f}"
+    seen = seen_ratio(value, rough, beside=versions.thresholds())
+    return f"{'≈ ' if rough else ''}{seen:,f}"

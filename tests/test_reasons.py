@@ -24,6 +24,11 @@ def test_what_is_just_above_is_seen_to_be_above():
     assert reasons.of_promotion(rows, POLICY) == ["ROI 3.00001 is above 3."]
 
 
+def test_what_is_the_threshold_itself_needs_no_further_digits():
+    rows = pd.DataFrame([decided("kept", 3.0)])
+    assert reasons.of_promotion(rows, POLICY)[0].startswith("ROI 3.0 has fallen to 3 or below")
+
+
 def test_a_bundle_names_the_others_and_what_they_return_together():
     rows = pd.DataFrame([decided("bundle", 15.0, item=n, bundle=1) for n in (1, 2, 3)])
     found = reasons.of_promotion(rows, POLICY)

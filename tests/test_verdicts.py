@@ -44,6 +44,11 @@ def test_what_is_above_is_due_and_then_promoted(db):
     )
 
 
+def test_what_is_just_below_does_not_look_like_the_threshold(db):
+    item = DebtItemFactory(effort=2, impacts=[stated(9_593.6, grade="measured")])
+    assert verdict_of(item)[1].startswith("Its repair returns 2.998 times its cost: ")
+
+
 def test_a_bundle_that_is_kept_between_the_bars_stays_and_says_so(pair):
     for item in pair:
         BacklogEntryFactory(item=item)
