@@ -41,7 +41,7 @@ class SampleForm(forms.Form):
     name = forms.CharField(
         label=gettext_lazy("Name"), help_text=gettext_lazy("What people will call it.")
     )
-    effort = forms.DecimalField(label=gettext_lazy("Effort"), required=False)
+    effort = forms.DecimalField(label=gettext_lazy("Effort"), required=False, min_value=0)
     team = forms.ChoiceField(
         label=gettext_lazy("Team"),
         required=False,
@@ -89,7 +89,7 @@ def index(request: PageRequest) -> HttpResponse:
     messages.warning(request, _("This is done, but look at something."))
     messages.error(request, _("This could not be done: the reason, with the numbers. What to do."))
     now = timezone.now()
-    form = SampleForm({"name": "", "effort": "three", "team": "payments"})
+    form = SampleForm({"name": "", "effort": "-3", "team": "payments"})
     return render(
         request,
         "styleguide.html",
