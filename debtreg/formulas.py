@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 import scoring
 from debtreg import bulk, frames, losses, measured, memo, sensitivity, versions
@@ -26,32 +29,48 @@ from debtreg.numbers import money, plain, rounded, seen_ratio
 GUESSED = (Grade.ESTIMATED, Grade.DEFAULT)
 
 # What the factors of each kind count. A factor that is not named is 1, and shown only if it is not.
-UNITS: dict[str, dict[str, str]] = {
+UNITS: dict[str, dict[str, str | Promise]] = {
     ImpactKind.LATENCY: {
-        "frequency": "requests / year",
-        "share": "of requests over target",
-        "magnitude": "ms overrun",
+        "frequency": gettext_lazy("requests / year"),
+        "share": gettext_lazy("of requests over target"),
+        "magnitude": gettext_lazy("ms overrun"),
     },
-    ImpactKind.ERRORS: {"frequency": "failures / year", "share": "not recovered by retry"},
+    ImpactKind.ERRORS: {
+        "frequency": gettext_lazy("failures / year"),
+        "share": gettext_lazy("not recovered by retry"),
+    },
     ImpactKind.DOWNTIME: {
-        "frequency": "incidents / year",
-        "share": "of traffic failing",
-        "magnitude": "minutes / incident",
+        "frequency": gettext_lazy("incidents / year"),
+        "share": gettext_lazy("of traffic failing"),
+        "magnitude": gettext_lazy("minutes / incident"),
     },
-    ImpactKind.CREDITS: {"frequency": "billing periods / year", "share": "chance of a breach"},
-    ImpactKind.COMPLIANCE: {"frequency": "exposures / year", "share": "chance of a finding"},
-    ImpactKind.TOIL: {"frequency": "hours / year"},
-    ImpactKind.DRAG: {"frequency": "extra hours / year"},
+    ImpactKind.CREDITS: {
+        "frequency": gettext_lazy("billing periods / year"),
+        "share": gettext_lazy("chance of a breach"),
+    },
+    ImpactKind.COMPLIANCE: {
+        "frequency": gettext_lazy("exposures / year"),
+        "share": gettext_lazy("chance of a finding"),
+    },
+    ImpactKind.TOIL: {"frequency": gettext_lazy("hours / year")},
+    ImpactKind.DRAG: {"frequency": gettext_lazy("extra hours / year")},
     ImpactKind.STATED: {},
 }
-PRICE_OF = {**PRICE_UNITS, ImpactKind.STATED: "per year, as stated"}
+PRICE_OF = {**PRICE_UNITS, ImpactKind.STATED: gettext_lazy("per year, as stated")}
+_FACTORS = {
+    "frequency": gettext_lazy("frequency"),
+    "share": gettext_lazy("share"),
+    "magnitude": gettext_lazy("magnitude"),
+    "unit_price": gettext_lazy("unit price"),
+}
 _SCORE_MONEY = ("annual_cost", "benefit", "weighted_benefit", "repair_cost")
 _SCORE_RATIOS = ("roi", "money_roi", "net_roi", "payback_days", "breaking_point_years")
 
 
 def units_of(kind: str) -> dict[str, str]:
     """Factor -> what it counts, for the factors that this kind of impact has."""
-    return {**UNITS[kind], "unit_price": PRICE_OF[kind]}
+    units = {**UNITS[kind], "unit_price": PRICE_OF[kind]}
+    return {name: str(unit) for name, unit in units.items()}
 
 
 def describe(items: pd.DataFrame, impacts: pd.DataFrame, catalog: frames.Catalog) -> dict[str, Any]:
@@ -209,7 +228,12 @@ def of_reading(reading: OutcomeReading) -> str:
         ]
         made = f"{' × '.join(factors)} = "
     year = amount * scoring.DAYS_A_YEAR / days
-    return f"{made}{_shown(amount)} in {days} days; × 365 / {days} = {_shown(year)} a year"
+    return _("%(made)s%(amount)s in %(days)s days; × 365 / %(days)s = %(year)s a year") % {
+        "made": made,
+        "amount": _shown(amount),
+        "days": days,
+        "year": _shown(year),
+    }
 
 
 def _number(value: Any) -> float | None:
@@ -264,11 +288,16 @@ def _impact(row: dict[Any, Any], prices: dict[tuple[str, str], Price]) -> dict[s
     product = " × ".join(f"{_shown(row[name])} {units[name]}" for name in factors)
     if priced:
         about = f"≈ {_shown(row['cost'], 2)}" if rough else f"= {_shown(row['cost'])}"
-        formula = f"{product} {about} a year"
+        formula = _("%(product)s %(about)s a year") % {"product": product, "about": about}
     elif row["foreign"]:
-        formula = f"{product}: in another currency, which is not converted"
+        formula = _("%(product)s: in another currency, which is not converted") % {
+            "product": product
+        }
     else:
-        formula = f"{product}: not priced, {' and '.join(missing).replace('_', ' ')} not known"
+        formula = _("%(product)s: not priced, %(missing)s not known") % {
+            "product": product,
+            "missing": _(" and ").join(str(_FACTORS[name]) for name in missing),
+        }
     return {
         "kind": kind,
         "state": "priced" if priced else "unpriced",
@@ -356,11 +385,15 @@ def _scenarios(item_id: int, catalog: frames.Catalog) -> list[dict[str, Any]]:
 
 def _share_formula(share: float, loss: float, rough: bool) -> str:
     if np.isnan(loss):
-        return "not priced: how often it happens or what it loses is not known"
+        return _("not priced: how often it happens or what it loses is not known")
     part = share / loss if loss else 0.0
     about = f"≈ {_shown(share, 2)}" if rough else f"= {_shown(share)}"
     whole = _shown(loss, 2 if rough else 6)
-    return f"{_shown(100 * part, 3)} % of {whole} a year (Shapley) {about} a year"
+    return _("%(part)s %% of %(whole)s a year (Shapley) %(about)s a year") % {
+        "part": _shown(100 * part, 3),
+        "whole": whole,
+        "about": about,
+    }
 
 
 def _name_inputs(
@@ -370,7 +403,7 @@ def _name_inputs(
     names = {scenario["scenario"]: scenario["name"] for scenario in scenarios}
     for name in ("inputs", "measure_next", "turns"):
         for each in rests_on[name]:
-            each["unit"] = "person-days" if each["input"] == "effort" else "per person-day"
+            each["unit"] = _("person-days") if each["input"] == "effort" else _("per person-day")
             each["of"] = ""
             if each["impact"] is not None:
                 part = parts[each["impact"]]
@@ -378,7 +411,7 @@ def _name_inputs(
                 each["unit"] = units_of(part["kind"]).get(each["input"], "")
             elif each["scenario"] is not None:
                 each["of"] = names.get(each["scenario"], "")
-                each["unit"] = "money / year, left to save"
+                each["unit"] = _("money / year, left to save")
 
 
 def _source(code: Any, mean: Any) -> str:
@@ -391,18 +424,24 @@ def _repair(item: Any, score: Any, catalog: frames.Catalog) -> dict[str, Any]:
     name = scoring.CONFIDENCES[int(item["confidence"])]
     contingency = catalog.policy.contingency[name or "none"]
     days, rate, cash = score["repair_days"], score["day_rate"], item["cash"]
-    formula = f"{_shown(days)} person-days × {_shown(rate)} a day"
+    formula = _("%(days)s person-days × %(rate)s a day") % {
+        "days": _shown(days),
+        "rate": _shown(rate),
+    }
     if cash:
-        formula = f"({formula} + {_shown(cash)} cash)"
+        formula = _("(%(formula)s + %(cash)s cash)") % {"formula": formula, "cash": _shown(cash)}
     if contingency:
-        formula += f" × {_shown(1 + contingency)} ({name} confidence)"
+        formula += _(" × %(factor)s (%(name)s confidence)") % {
+            "factor": _shown(1 + contingency),
+            "name": name,
+        }
     known = _number(score["repair_cost"])
     if known:
         formula += f" = {_shown(known)}"
     elif _number(days) is None:
-        formula = "The effort is not estimated."
+        formula = _("The effort is not estimated.")
     elif _number(rate) is None:
-        formula = "No day rate is known for the team, nor one for the whole installation."
+        formula = _("No day rate is known for the team, nor one for the whole installation.")
     return {
         "days": plain(_significant(days)),
         "day_rate": plain(_number(rate)),

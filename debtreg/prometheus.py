@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
+from django.utils.translation import gettext as _
 
 from debtreg.errors import DebtregError
 
@@ -105,7 +106,7 @@ class Prometheus:
         try:
             if data["resultType"] == "scalar":
                 problem = "The query yields a scalar, and not a series."
-                raise QueryRefused(problem, hint="Leave out scalar(), or wrap it in vector().")
+                raise QueryRefused(problem, hint=_("Leave out scalar(), or wrap it in vector()."))
             if data["resultType"] != kind or not isinstance(data["result"], list):
                 raise self._odd()
             return [_read(each) for each in data["result"]]
@@ -131,10 +132,14 @@ class Prometheus:
         if status in (401, 403):
             raise self._no_login(status)
         if kind == "unavailable" or status == 429:
-            raise SiteDown(f"{self.host} is not ready: {_sentence(text)}", hint=_LATER)
+            raise SiteDown(
+                _("%(host)s is not ready: %(text)s") % {"host": self.host, "text": _sentence(text)},
+                hint=_LATER,
+            )
         raise QueryRefused(
-            f"{self.host} refuses the query ({kind}, {status}): {_sentence(text)}",
-            hint="Try the query in Prometheus' own page, and correct it here.",
+            _("%(host)s refuses the query (%(kind)s, %(status)s): %(text)s")
+            % {"host": self.host, "kind": kind, "status": status, "text": _sentence(text)},
+            hint=_("Try the query in Prometheus' own page, and correct it here."),
         )
 
     def _ask(self, method: str, path: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
@@ -146,8 +151,8 @@ class Prometheus:
                     to = urlsplit(response.headers.get("location", ""))
                     raise SiteDown(
                         f"{self.host} redirects to {to.netloc or self.host}{to.path}".rstrip()[:300]
-                        + ", and redirects are not followed: the login would go there.",
-                        hint="Enter the address to which it leads, if that is the right one.",
+                        + _(", and redirects are not followed: the login would go there."),
+                        hint=_("Enter the address to which it leads, if that is the right one."),
                     )
                 return response.status_code, self._body(response)
         except httpx.ReadTimeout:
@@ -155,8 +160,8 @@ class Prometheus:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, UnicodeError) as error:
             why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
             raise SiteDown(
-                f"{self.host} does not answer: {_sentence(why)}",
-                hint="Check the address, and that this machine may reach it.",
+                _("%(host)s does not answer: %(why)s") % {"host": self.host, "why": _sentence(why)},
+                hint=_("Check the address, and that this machine may reach it."),
             ) from None
 
     def _body(self, response: httpx.Response) -> bytes:
@@ -165,8 +170,8 @@ class Prometheus:
             body += part
             if len(body) > MOST_BYTES:
                 raise QueryRefused(
-                    f"The answer has more than {MOST_BYTES >> 20} MiB.",
-                    hint="Let the query yield one series, as with sum().",
+                    _("The answer has more than %(n)s MiB.") % {"n": MOST_BYTES >> 20},
+                    hint=_("Let the query yield one series, as with sum()."),
                 )
             if time.monotonic() > deadline:
                 raise self._too_long()
@@ -178,14 +183,14 @@ class Prometheus:
 
     def _too_long(self) -> TookTooLong:
         return TookTooLong(
-            f"{self.host} took too long to answer.",
-            hint="Simplify the query, or record it by a rule in Prometheus.",
+            _("%(host)s took too long to answer.") % {"host": self.host},
+            hint=_("Simplify the query, or record it by a rule in Prometheus."),
         )
 
     def _no_login(self, status: int) -> SiteDown:
         return SiteDown(
-            f"{self.host} does not let us in ({status}).",
-            hint="Enter the user and password, or the token, anew.",
+            _("%(host)s does not let us in (%(status)s).") % {"host": self.host, "status": status},
+            hint=_("Enter the user and password, or the token, anew."),
         )
 
     def _no_answer(self, status: int) -> SiteDown:
@@ -193,17 +198,21 @@ class Prometheus:
             return self._no_login(status)
         if status in (404, 405, 501):
             return SiteDown(
-                f"{self.host} has no Prometheus API at this address ({status}).",
-                hint="Enter the address before /api/v1, with the prefix that it may have.",
+                _("%(host)s has no Prometheus API at this address (%(status)s).")
+                % {"host": self.host, "status": status},
+                hint=_("Enter the address before /api/v1, with the prefix that it may have."),
             )
         if status == 429 or status >= 500:
-            return SiteDown(f"{self.host} is not ready ({status}).", hint=_LATER)
+            return SiteDown(
+                _("%(host)s is not ready (%(status)s).") % {"host": self.host, "status": status},
+                hint=_LATER,
+            )
         return self._odd()
 
     def _odd(self) -> SiteDown:
         return SiteDown(
-            f"{self.host} answers, but not as Prometheus does.",
-            hint="Check the address: a page for logging in may stand before it.",
+            _("%(host)s answers, but not as Prometheus does.") % {"host": self.host},
+            hint=_("Check the address: a page for logging in may stand before it."),
         )
 
 
@@ -216,8 +225,9 @@ def one(found: Sequence[Series]) -> Mapping[int, Decimal]:
         labels = sorted({name for series in found for name in series.labels} - {"__name__"})
         by = f", which differ by {', '.join(labels[:5])}" if labels else ""
         raise QueryRefused(
-            f"The query yields {len(found):,} series{by}; it is not said how they make one.",
-            hint="Add them up: sum(…).",
+            _("The query yields %(n)s series%(by)s; it is not said how they make one.")
+            % {"n": f"{len(found):,}", "by": by},
+            hint=_("Add them up: sum(…)."),
         )
     return found[0].samples if found else {}
 
@@ -225,8 +235,8 @@ def one(found: Sequence[Series]) -> Mapping[int, Decimal]:
 def _read(series: Any) -> Series:
     if "histogram" in series or "histograms" in series:
         raise QueryRefused(
-            "The query yields a native histogram, which is no number of events.",
-            hint="Take histogram_count(…), or histogram_fraction(…) times that.",
+            _("The query yields a native histogram, which is no number of events."),
+            hint=_("Take histogram_count(…), or histogram_fraction(…) times that."),
         )
     pairs = series["values"] if "values" in series else [series["value"]]
     samples = {}
@@ -241,8 +251,9 @@ def _check_warnings(warnings: Sequence[Any]) -> None:
     for text in map(str, warnings):
         if "truncated" in text:
             raise QueryRefused(
-                f"The server has left out a part of the answer: {_sentence(text)}",
-                hint="Let the query yield one series, or have the server's limit raised.",
+                _("The server has left out a part of the answer: %(text)s")
+                % {"text": _sentence(text)},
+                hint=_("Let the query yield one series, or have the server's limit raised."),
             )
 
 

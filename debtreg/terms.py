@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 import scoring
 from debtreg.errors import DebtregError
 from debtreg.models import (
@@ -317,7 +319,7 @@ def check_period(guarantee: Guarantee, first: date, last: date, today: date) -> 
     if problem:
         raise NoSuchPeriod(
             problem,
-            hint="Give the first and the last day of a period as the terms have it.",
+            hint=_("Give the first and the last day of a period as the terms have it."),
             fields={"starts_on": [problem]},
         )
 
@@ -441,7 +443,7 @@ def price(
     parts = parts_of(guarantee.contract, list(guarantee.terms.all()), first, last)
     if not parts:
         problem = f"No terms were in force between {first} and {last}."
-        raise NoSuchPeriod(problem, hint="Look at the days of the contract and of its versions.")
+        raise NoSuchPeriod(problem, hint=_("Look at the days of the contract and of its versions."))
     total = (last - first).days + 1
     covered = sum(part.days for part in parts)
     for part in parts:
@@ -453,7 +455,7 @@ def price(
     except scoring.ScoringError as error:
         raise DebtregError(
             str(error),
-            hint="Write what was measured as 0.3301s or 99.93%, or leave it out.",
+            hint=_("Write what was measured as 0.3301s or 99.93%, or leave it out."),
             code="out_of_range",
             fields={"measured": [str(error)]},
         ) from error
@@ -571,5 +573,5 @@ def tolerance(terms: Terms, given: Mapping[str, Any], today: date) -> dict[str, 
         )
     except scoring.ScoringError as error:
         raise DebtregError(
-            str(error), hint="Correct this value.", fields={error.column: [str(error)]}
+            str(error), hint=_("Correct this value."), fields={error.column: [str(error)]}
         ) from error

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from debtreg import memo, versions
 from debtreg.models import BacklogEntry, DebtItem, DebtStatus, EntryState
@@ -60,9 +62,9 @@ def describe(story: dict[str, Any], item: DebtItem) -> dict[str, Any]:
     }
 
 
-NO_TEAM = (
-    "It has no team, so there is no backlog to put it in: give it a service, whose team it goes"
-    " to, or a team."
+NO_TEAM = gettext_lazy(
+    "It has no team, so there is no backlog to put it in: give it a service, whose team "
+    "it goes to, or a team."
 )
 
 
@@ -71,15 +73,15 @@ def _returns(story: dict[str, Any]) -> str:
         return ""
     roi = _ratio(story["marginal_roi"], story["rough"])
     if story["bundle"]:
-        return (
-            f"Pays only together with {listed(story['bundle'])}: together their repairs return"
-            f" {roi} times their cost"
-        )
+        return _(
+            "Pays only together with %(story)s: together their repairs return %(roi)s times "
+            "their cost"
+        ) % {"story": listed(story["bundle"]), "roi": roi}
     if story["scenarios"] and story["marginal_roi"] != story["roi"]:
-        return (
-            f"Once all that is promoted beside it is done, its repair returns {roi} times its cost"
-        )
-    return f"Its repair returns {roi} times its cost"
+        return _(
+            "Once all that is promoted beside it is done, its repair returns %(roi)s times its cost"
+        ) % {"roi": roi}
+    return _("Its repair returns %(roi)s times its cost") % {"roi": roi}
 
 
 def _decided(
@@ -91,44 +93,64 @@ def _decided(
     started = item.status == DebtStatus.DOING or (entry and entry.state == EntryState.STARTED)
     roi = float(story["marginal_roi"]) if known else 0.0
     if item.team_id is None:
-        return "no_team", end + NO_TEAM
+        return "no_team", f"{end}{NO_TEAM}"
     if item.is_accepted(today):
-        return "accepted", f"{end}The debt is accepted, so it is not promoted."
+        return "accepted", _("%(end)sThe debt is accepted, so it is not promoted.") % {"end": end}
     if item.is_vetoed(today):
-        return "vetoed", f"{end}It is vetoed, so it is not promoted."
+        return "vetoed", _("%(end)sIt is vetoed, so it is not promoted.") % {"end": end}
     if started:
-        return "started", f"{end}Work on it has started."
+        return "started", _("%(end)sWork on it has started.") % {"end": end}
     if not known:
         return "unknown", ""
     above = roi > float(threshold)
     if missing and (above or entry or item.pinned):
-        but = f": above {threshold}, but it" if above else ". It"
+        but = _(": above %(threshold)s, but it") % {"threshold": threshold} if above else ". It"
         return "blocked", (
-            f"{but} needs {listed(missing)} first, which is not promoted,"
-            f" {'and the next run takes it back' if entry else 'so it is not promoted either'}."
+            _("%(but)s needs %(missing)s first, which is not promoted, %(so)s.")
+            % {
+                "but": but,
+                "missing": listed(missing),
+                "so": _("and the next run takes it back")
+                if entry
+                else _("so it is not promoted either"),
+            }
         )
     if item.pinned or (entry and entry.pinned):
-        who = "pinned" if item.pinned else "promoted by hand"
-        return "pinned", f". It is {who}: it stays whatever its ROI."
+        who = _("pinned") if item.pinned else _("promoted by hand")
+        return "pinned", _(". It is %(who)s: it stays whatever its ROI.") % {"who": who}
     if entry and above:
-        return "promoted", f": above {threshold}, by which it is promoted."
+        return "promoted", _(": above %(threshold)s, by which it is promoted.") % {
+            "threshold": threshold
+        }
     if entry and roi >= float(floor):
-        return "kept", f": no longer above {threshold}, but not below {floor}: it stays promoted."
+        return "kept", _(
+            ": no longer above %(threshold)s, but not below %(floor)s: it stays promoted."
+        ) % {"threshold": threshold, "floor": floor}
     if entry:
         return "falling", (
-            f": below {floor}, so the next run takes it back, unless what is promoted needs it."
+            _(": below %(floor)s, so the next run takes it back, unless what is promoted needs it.")
+            % {"floor": floor}
         )
     if not above:
-        return "below", f": that is not above {threshold}, so it is not promoted."
+        return "below", _(": that is not above %(threshold)s, so it is not promoted.") % {
+            "threshold": threshold
+        }
     if unable := _unable(story["bundle"]):
-        return "partner", f": above {threshold}, but {unable}, so none of them is promoted."
+        return "partner", _(
+            ": above %(threshold)s, but %(unable)s, so none of them is promoted."
+        ) % {"threshold": threshold, "unable": unable}
     chance, asked = story["decision"]["confidence"], story["min_confidence"]
     if chance is not None and float(chance) < float(asked):
         return "uncertain", (
-            f": above {threshold}, but uncertain: P(ROI > {threshold}) is"
-            f" {float(chance):.2f}, the policy asks for {asked}, so it is not promoted."
+            _(
+                ": above %(threshold)s, but uncertain: P(ROI > %(threshold)s) is %(chance)s, the "
+                "policy asks for %(asked)s, so it is not promoted."
+            )
+            % {"threshold": threshold, "chance": f"{float(chance):.2f}", "asked": asked}
         )
-    return "due", f": above {threshold}, so the next run promotes it."
+    return "due", _(": above %(threshold)s, so the next run promotes it.") % {
+        "threshold": threshold
+    }
 
 
 def _unable(keys: Sequence[str]) -> str:
@@ -137,13 +159,16 @@ def _unable(keys: Sequence[str]) -> str:
     others = DebtItem.objects.filter(pk__in=[int(key.removeprefix("DEBT-")) for key in keys])
     for other in others.order_by("pk"):
         if other.team_id is None:
-            return f"{other.key} has no team: give it one"
+            return _("%(key)s has no team: give it one") % {"key": other.key}
         if other.is_vetoed(today):
-            return f"{other.key} is vetoed"
+            return _("%(key)s is vetoed") % {"key": other.key}
         if other.is_accepted(today):
-            return f"{other.key} is accepted"
+            return _("%(key)s is accepted") % {"key": other.key}
         if missing := _missing([other]):
-            return f"{other.key} needs {listed(missing)} first, which is not promoted"
+            return _("%(key)s needs %(missing)s first, which is not promoted") % {
+                "key": other.key,
+                "missing": listed(missing),
+            }
     return ""
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 import scoring
 from debtreg import memo
@@ -19,9 +21,9 @@ from debtreg.models import PolicyActivation, ScoringPolicy
 
 log = structlog.get_logger(__name__)
 
-SIGN_ANEW = (
-    "If SECRET_KEY was changed, name the old one in SECRET_KEY_FALLBACKS, or look at what the"
-    " versions say and sign them anew: `manage.py sign_policies`."
+SIGN_ANEW = gettext_lazy(
+    "If SECRET_KEY was changed, name the old one in SECRET_KEY_FALLBACKS, or look at "
+    "what the versions say and sign them anew: `manage.py sign_policies`."
 )
 
 
@@ -30,9 +32,13 @@ class PolicyRefused(Conflict):
 
     def __init__(self, row: ScoringPolicy, why: str) -> None:
         super().__init__(
-            f"Version {row.version} of the scoring policy is refused: {why}",
-            hint="Find out who changed it in the database, and create what it should say as a"
-            f" new version. {SIGN_ANEW}",
+            _("Version %(version)s of the scoring policy is refused: %(why)s")
+            % {"version": row.version, "why": why},
+            hint=_(
+                "Find out who changed it in the database, and create what it should say as a new "
+                "version. %(sign_anew)s"
+            )
+            % {"sign_anew": SIGN_ANEW},
         )
         self.version = row.version
 
@@ -42,9 +48,12 @@ class NoPolicy(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "No version of the scoring policy that was in force has a valid signature and keeps"
-            " to the schema, so nothing can be scored.",
-            hint=f"{SIGN_ANEW} An administrator can also create a version and activate it.",
+            _(
+                "No version of the scoring policy that was in force has a valid signature "
+                "and keeps to the schema, so nothing can be scored."
+            ),
+            hint=_("%(sign_anew)s An administrator can also create a version and activate it.")
+            % {"sign_anew": SIGN_ANEW},
         )
 
 
@@ -134,11 +143,11 @@ def differences(old: Any, new: Any) -> list[Difference]:
 def read(row: ScoringPolicy) -> scoring.Policy:
     """What a version says. Raises PolicyRefused."""
     if not row.is_genuine():
-        raise PolicyRefused(row, "its signature does not fit what it says.")
+        raise PolicyRefused(row, _("its signature does not fit what it says."))
     try:
         return scoring.Policy.from_payload(row.payload, version=row.version)
     except scoring.ScoringError as error:
-        raise PolicyRefused(row, f"it breaks the schema. {error}") from error
+        raise PolicyRefused(row, _("it breaks the schema. %(error)s") % {"error": error}) from error
 
 
 def problem_of(row: ScoringPolicy) -> PolicyRefused | None:

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Replace
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import frames, holding, plans, versions
 from debtreg.actions import audit, deciding, promotion, rights
@@ -83,8 +84,8 @@ def promote(*, pk: int, iteration_id: int | None = None, by: User | None) -> Bac
     team = item.team
     if team is None:
         raise NotPromotable(
-            f"{item.key} belongs to no team, so there is no backlog for it.",
-            hint="Give it a service or a team first.",
+            _("%(key)s belongs to no team, so there is no backlog for it.") % {"key": item.key},
+            hint=_("Give it a service or a team first."),
         )
     _refuse(item)
     days, roi = _days_and_roi(item)
@@ -164,8 +165,8 @@ def withdraw(*, entry_id: int, reason: str, by: User | None) -> BacklogEntry:
     rights.check(by, "debt.decide", entry.item)
     if entry.item.pinned:
         raise Conflict(
-            f"{entry.item.key} is pinned to the backlog.",
-            hint="Take the pin off first.",
+            _("%(key)s is pinned to the backlog.") % {"key": entry.item.key},
+            hint=_("Take the pin off first."),
         )
     if entry.state == EntryState.STARTED:
         _set_status(entry.item, DebtStatus.OPEN)
@@ -331,7 +332,8 @@ def _why_not(item: DebtItem) -> str:
 def _refuse(item: DebtItem) -> None:
     if why := _why_not(item):
         raise NotPromotable(
-            f"{item.key} can't be promoted. {why}", hint="Reopen it or lift the veto first."
+            _("%(key)s can't be promoted. %(why)s") % {"key": item.key, "why": why},
+            hint=_("Reopen it or lift the veto first."),
         )
 
 
@@ -367,17 +369,20 @@ def _place(entry: BacklogEntry, iteration: Iteration | None) -> BacklogEntry:
         return entry
     if iteration.team_id != entry.team_id:
         raise NotPromotable(
-            f"{iteration.name} belongs to another team than {entry.item.key}.",
-            hint="Choose an iteration of its own team.",
+            _("%(name)s belongs to another team than %(key)s.")
+            % {"name": iteration.name, "key": entry.item.key},
+            hint=_("Choose an iteration of its own team."),
         )
     if iteration.state != IterationState.OPEN:
         raise NotPromotable(
-            f"{iteration.name} is closed.", hint="Choose an iteration that is open."
+            _("%(name)s is closed.") % {"name": iteration.name},
+            hint=_("Choose an iteration that is open."),
         )
     if entry.repair_days is None:
         raise NotPromotable(
-            f"{entry.item.key} has no effort estimate, so nobody knows whether it fits.",
-            hint="Estimate its effort first.",
+            _("%(key)s has no effort estimate, so nobody knows whether it fits.")
+            % {"key": entry.item.key},
+            hint=_("Estimate its effort first."),
         )
     left = days_left(iteration, without=entry)
     if entry.repair_days > left:
@@ -467,7 +472,10 @@ def _locked_iteration(iteration_id: int | None) -> Iteration | None:
         return None
     iteration = Iteration.objects.select_for_update().filter(pk=iteration_id).first()
     if iteration is None:
-        raise NotFound(f"There is no iteration {iteration_id}.", hint="Choose one of the list.")
+        raise NotFound(
+            _("There is no iteration %(iteration_id)s.") % {"iteration_id": iteration_id},
+            hint=_("Choose one of the list."),
+        )
     return iteration
 
 
@@ -479,7 +487,10 @@ def _locked_item(pk: int) -> DebtItem:
         .first()
     )
     if item is None:
-        raise NotFound(f"There is no debt item DEBT-{pk}.", hint="Look it up in the ranking.")
+        raise NotFound(
+            _("There is no debt item DEBT-%(pk)s.") % {"pk": pk},
+            hint=_("Look it up in the ranking."),
+        )
     return item
 
 
@@ -487,7 +498,10 @@ def _locked_entry(entry_id: int) -> BacklogEntry:
     """An entry and its item, locked: the item first, as edits and runs do."""
     found = BacklogEntry.objects.filter(pk=entry_id).values_list("item_id", flat=True).first()
     if found is None:
-        raise NotFound(f"There is no backlog entry {entry_id}.", hint="Look at the backlog.")
+        raise NotFound(
+            _("There is no backlog entry %(entry_id)s.") % {"entry_id": entry_id},
+            hint=_("Look at the backlog."),
+        )
     item = _locked_item(found)
     entry = (
         BacklogEntry.objects.select_for_update(of=("self",))
@@ -497,7 +511,8 @@ def _locked_entry(entry_id: int) -> BacklogEntry:
     entry.item = item
     if entry.state not in ACTIVE_STATES:
         raise Conflict(
-            f"The entry of {entry.item.key} is closed ({entry.get_state_display().lower()}).",
-            hint="Promote the item again if it is to be repaired.",
+            _("The entry of %(key)s is closed (%(entry)s).")
+            % {"key": entry.item.key, "entry": entry.get_state_display().lower()},
+            hint=_("Promote the item again if it is to be repaired."),
         )
     return entry

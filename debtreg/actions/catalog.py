@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from django.db import models, transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from debtreg import plans
 from debtreg.actions import (
@@ -144,8 +146,13 @@ def remove(*, obj: models.Model, by: User | None) -> None:
     kind = obj._meta.model_name or ""
     if isinstance(obj, Iteration) and (held := obj.entries.active().count()):
         raise StillUsed(
-            f"{key} still holds {held} backlog {'entry' if held == 1 else 'entries'}.",
-            hint="Move what is in it to another iteration first.",
+            ngettext(
+                "%(key)s still holds %(n)s backlog entry.",
+                "%(key)s still holds %(n)s backlog entries.",
+                held,
+            )
+            % {"key": key, "n": held},
+            hint=_("Move what is in it to another iteration first."),
         )
     try:
         found.delete()
@@ -154,8 +161,9 @@ def remove(*, obj: models.Model, by: User | None) -> None:
         name = "verbose_name" if len(users_of) == 1 else "verbose_name_plural"
         users = sorted({str(getattr(each._meta, name)) for each in users_of})
         raise StillUsed(
-            f"{key} is still used by {len(users_of)} {' and '.join(users)}.",
-            hint="Move these elsewhere first.",
+            _("%(key)s is still used by %(n)s %(users)s.")
+            % {"key": key, "n": len(users_of), "users": " and ".join(users)},
+            hint=_("Move these elsewhere first."),
         ) from error
     audit.record(f"{kind}.remove", key, by=by, old=old, kind=kind)
     # With a contract go its guarantees, and with these the weights of impacts.
@@ -186,8 +194,11 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
     rights.check(by, "catalog.change")
     if not isinstance(document, Mapping):
         raise NotValid(
-            "The catalog is not a mapping with teams, services, dependencies, slas and scenarios.",
-            hint="Look at demo/services.yaml and demo/scenarios.yaml for the form.",
+            _(
+                "The catalog is not a mapping with teams, services, dependencies, slas and "
+                "scenarios."
+            ),
+            hint=_("Look at demo/services.yaml and demo/scenarios.yaml for the form."),
         )
     unknown = [str(name) for name in document if name not in _SECTIONS]
     if unknown and not document.get("slas"):
@@ -225,7 +236,10 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
 def _entries(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     entries = document.get(name) or []
     if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
-        raise NotValid(f"{name} is not a list of mappings.", hint="Look at demo/*.yaml.")
+        raise NotValid(
+            _("%(name)s is not a list of mappings.") % {"name": name},
+            hint=_("Look at demo/*.yaml."),
+        )
     return entries
 
 
@@ -296,8 +310,9 @@ class _Loader:
         slug = _text(entry, name, where)
         if slug not in known:
             raise NotValid(
-                f"{where}: there is no {name} '{slug}' among the {of}.",
-                hint=f"Add it under {of}, or correct the name.",
+                _("%(where)s: there is no %(name)s '%(slug)s' among the %(of)s.")
+                % {"where": where, "name": name, "slug": slug, "of": of},
+                hint=_("Add it under %(of)s, or correct the name.") % {"of": of},
             )
         return known[slug]
 
@@ -305,7 +320,10 @@ class _Loader:
 def _text(entry: Mapping[str, Any], name: str, where: str) -> str:
     value = entry.get(name)
     if not isinstance(value, str | int) or not str(value).strip():
-        raise NotValid(f"{where}: {name} is missing.", hint=f"Give each entry its {name}.")
+        raise NotValid(
+            _("%(where)s: %(name)s is missing.") % {"where": where, "name": name},
+            hint=_("Give each entry its %(name)s.") % {"name": name},
+        )
     return str(value).strip()
 
 
@@ -313,7 +331,9 @@ def _value(entry: Mapping[str, Any], name: str, where: str) -> str | float | Dec
     value = entry.get(name)
     if not isinstance(value, str | int | float | Decimal | None):
         raise NotValid(
-            f"{where}: {name} is neither a text nor a number.", hint="Write one of these."
+            _("%(where)s: %(name)s is neither a text nor a number.")
+            % {"where": where, "name": name},
+            hint=_("Write one of these."),
         )
     return value
 
@@ -321,7 +341,10 @@ def _value(entry: Mapping[str, Any], name: str, where: str) -> str | float | Dec
 def _texts(entry: Mapping[str, Any], name: str, where: str) -> list[str]:
     values = entry[name] or []
     if not isinstance(values, list) or not all(isinstance(value, str | int) for value in values):
-        raise NotValid(f"{where}: {name} is not a list of names.", hint="Write [name, name].")
+        raise NotValid(
+            _("%(where)s: %(name)s is not a list of names.") % {"where": where, "name": name},
+            hint=_("Write [name, name]."),
+        )
     return [str(value) for value in values]
 
 
@@ -329,6 +352,7 @@ def _tier(entry: Mapping[str, Any], where: str) -> str:
     tier = _value(entry, "tier", where)
     if tier not in _TIERS:
         raise NotValid(
-            f"{where}: tier is {tier}.", hint="1 is critical, 2 high, 3 medium and 4 low."
+            _("%(where)s: tier is %(tier)s.") % {"where": where, "tier": tier},
+            hint=_("1 is critical, 2 high, 3 medium and 4 low."),
         )
     return _TIERS[int(tier)]

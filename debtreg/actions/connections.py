@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from debtreg import secrets
 from debtreg.actions import audit, rights
@@ -70,8 +72,17 @@ def probe(*, connection: Connection, secret: str | None = None, by: User | None)
         found = one(server.instant(_TARGETS, now))
     targets = int(next(iter(found.values()), 0))
     if not targets:
-        return f"{server.host} answers, and knows no targets of its own by the name of `up`."
-    return f"{server.host} answers: it knows {targets:,} target{'s' if targets > 1 else ''}."
+        return _("%(host)s answers, and knows no targets of its own by the name of `up`.") % {
+            "host": server.host
+        }
+    return ngettext(
+        "%(host)s answers: it knows %(targets)s target.",
+        "%(host)s answers: it knows %(targets)s targets.",
+        targets,
+    ) % {
+        "host": server.host,
+        "targets": f"{targets:,}",
+    }
 
 
 def login_of(connection: Connection) -> tuple[str, str] | str | None:
@@ -80,7 +91,7 @@ def login_of(connection: Connection) -> tuple[str, str] | str | None:
     Raises SecretLost, and SiteDown where nothing may be fetched from its host by now.
     """
     if refusal := _refused(urlsplit(connection.url).hostname or ""):
-        raise SiteDown(refusal, hint="Enter the address by which others reach it.")
+        raise SiteDown(refusal, hint=_("Enter the address by which others reach it."))
     secret = secrets.unseal(connection.sealed_secret)
     if connection.auth == AuthKind.BASIC:
         return connection.username, secret
@@ -117,7 +128,7 @@ def _prepare(connection: Connection, before: Connection | None, secret: str | No
     if connection.auth != AuthKind.BASIC:
         connection.username = ""
     elif not connection.username:
-        problem = "Enter the user that the password belongs to."
+        problem = _("Enter the user that the password belongs to.")
         raise NotValid(problem, hint=problem, fields={"username": [problem]})
     try:
         connection.full_clean()
@@ -126,7 +137,7 @@ def _prepare(connection: Connection, before: Connection | None, secret: str | No
 
 
 def _gone() -> DebtregError:
-    return NotFound("This connection is gone.", hint="Look at the list of connections.")
+    return NotFound(_("This connection is gone."), hint=_("Look at the list of connections."))
 
 
 def _shown(connection: Connection) -> dict[str, Any]:
@@ -142,39 +153,42 @@ def _sealed(connection: Connection, before: Connection | None, secret: str | Non
     if secret is None and before and before.sealed_secret:
         if _origin(before.url) == _origin(connection.url):
             return before.sealed_secret
-        problem = "The address names another host: enter the secret for it again."
+        problem = _("The address names another host: enter the secret for it again.")
     elif not secret:
-        problem = "Enter the password or the token."
+        problem = _("Enter the password or the token.")
     elif len(secret) > LONGEST_SECRET or not secret.isprintable() or not secret.isascii():
-        problem = f"Up to {LONGEST_SECRET:,} ASCII characters, without line breaks."
+        problem = _("Up to %(longest_secret)s ASCII characters, without line breaks.") % {
+            "longest_secret": f"{LONGEST_SECRET:,}"
+        }
     else:
         return secrets.seal(secret)
-    raise NotValid(problem, hint="It is stored encrypted.", fields={"secret": [problem]})
+    raise NotValid(problem, hint=_("It is stored encrypted."), fields={"secret": [problem]})
 
 
 def _address(url: str) -> str:
     """The address as it is called; raises NotValid unless it is https, or of this machine."""
     try:
         parts = urlsplit(url.strip())
-        host, _ = parts.hostname or "", parts.port
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - reading it says whether it is a number
     except ValueError:
         parts, host = urlsplit(""), ""
     problem = ""
     if not host or parts.scheme not in ("https", "http"):
-        problem = "An address such as https://prometheus.example.org."
+        problem = _("An address such as https://prometheus.example.org.")
     elif parts.username or parts.password:
-        problem = "User and password have fields of their own; leave them out of the address."
+        problem = _("User and password have fields of their own; leave them out of the address.")
     elif parts.query or parts.fragment:
-        problem = "The address ends before ? and #."
+        problem = _("The address ends before ? and #.")
     elif refusal := _refused(host):
         problem = refusal
     elif parts.scheme == "http" and not _is_loopback(host):
-        problem = (
-            "It begins with https://. Plain http is for this machine alone (localhost): on a"
-            " network anybody could read the secret and change the numbers."
+        problem = _(
+            "It begins with https://. Plain http is for this machine alone (localhost): on a "
+            "network anybody could read the secret and change the numbers."
         )
     if problem:
-        raise NotValid(problem, hint="Correct the address.", fields={"url": [problem]})
+        raise NotValid(problem, hint=_("Correct the address."), fields={"url": [problem]})
     path = parts.path.rstrip("/").removesuffix("/api/v1")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -183,10 +197,10 @@ def _refused(host: str) -> str:
     """Why nothing is fetched from a host; empty if it is."""
     if settings.LOOPBACK_CONNECTIONS or not _is_loopback(host):
         return ""
-    return (
-        f"{host} is this machine itself, where programs listen that are for nobody outside: nothing"
-        " is fetched from it unless LOOPBACK_CONNECTIONS is set, as in development."
-    )
+    return _(
+        "%(host)s is this machine itself, where programs listen that are for nobody outside: "
+        "nothing is fetched from it unless LOOPBACK_CONNECTIONS is set, as in development."
+    ) % {"host": host}
 
 
 def _is_loopback(host: str) -> bool:

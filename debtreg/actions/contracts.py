@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import terms as bridge
 from debtreg.actions import audit, findings, penalties, rights, rows, scores
@@ -50,10 +51,12 @@ def put_guarantees(
     for number, values in enumerate(guarantees):
         key = values.get("id")
         if key and (key not in there or named.count(key) > 1):
-            problem = f"This contract has no guarantee {key}, or it is named twice."
+            problem = _("This contract has no guarantee %(key)s, or it is named twice.") % {
+                "key": key
+            }
             raise NotValid(
                 problem,
-                hint="Read the contract again, and send back the ids that it has.",
+                hint=_("Read the contract again, and send back the ids that it has."),
                 fields={f"guarantees[{number}].id": [problem]},
             )
     for key in there.keys() - set(named):
@@ -86,7 +89,10 @@ def put_guarantee(
     if guarantee_id is None:
         contract = Contract.objects.filter(pk=contract_id).first()
         if contract is None:
-            raise NotFound(f"There is no contract {contract_id}.", hint="Look at the list.")
+            raise NotFound(
+                _("There is no contract %(contract_id)s.") % {"contract_id": contract_id},
+                hint=_("Look at the list."),
+            )
         row = Guarantee(contract=contract)
     else:
         row = rows.guarantee(guarantee_id)
@@ -244,12 +250,12 @@ def withdraw(*, guarantee_id: int, version: int, by: User | None) -> None:
         return
     if row.is_confirmed:
         raise AlreadyConfirmed(
-            f"Version {version} is confirmed and stays.",
-            hint="Amend the guarantee from the day on which something else holds.",
+            _("Version %(version)s is confirmed and stays.") % {"version": version},
+            hint=_("Amend the guarantee from the day on which something else holds."),
         )
     if len(guarantee.terms.all()) == 1:
         raise Conflict(
-            "A guarantee without terms would promise nothing.", hint="Remove the guarantee."
+            _("A guarantee without terms would promise nothing."), hint=_("Remove the guarantee.")
         )
     audit.record("terms.remove", row, by=by, old=audit.values_of(row))
     row.delete()
@@ -268,25 +274,28 @@ def confirm(
     It takes a person: no job and no command can. A repeat changes nothing.
     """
     if by is None:
-        raise NotAllowed("A person has to confirm terms.", hint="Log in and look at them.")
+        raise NotAllowed(_("A person has to confirm terms."), hint=_("Log in and look at them."))
     rights.check(by, "contract.confirm")
     guarantee = rows.guarantee(guarantee_id)
     row = next((each for each in guarantee.terms.all() if each.version == version), None)
     if row is None:
         raise NotFound(
-            f"Guarantee {guarantee_id} has no version {version}.", hint="Load the page again."
+            _("Guarantee %(guarantee_id)s has no version %(version)s.")
+            % {"guarantee_id": guarantee_id, "version": version},
+            hint=_("Load the page again."),
         )
     if row.is_confirmed:
         return row
     if revision is not None and revision != row.revision:
         raise TermsChanged(
-            f"Version {version} has changed since you read it.",
-            hint="Look at what it says now, and confirm that.",
+            _("Version %(version)s has changed since you read it.") % {"version": version},
+            hint=_("Look at what it says now, and confirm that."),
         )
     if row.value is None:
         raise NothingToConfirm(
-            f"The target “{row.target_text}” is not read as a number.",
-            hint="Say first how it is to be read, as ≤ 300 ms or ≥ 99.9 %.",
+            _("The target “%(target_text)s” is not read as a number.")
+            % {"target_text": row.target_text},
+            hint=_("Say first how it is to be read, as ≤ 300 ms or ≥ 99.9 %."),
         )
     now = timezone.now()
     for each in guarantee.terms.all():

@@ -13,6 +13,7 @@ import pandas as pd
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import bulk, coupling, frames, plans, versions
 from debtreg.actions import audit, backlog, outcomes, rights, scores
@@ -92,9 +93,12 @@ def update(
     rights.check(by, "debt.change", item)
     if revision is not None and revision != item.revision:
         raise ItemChanged(
-            f"{item.key} has changed since you read it: it is at revision {item.revision},"
-            f" you have {revision}.",
-            hint="Read it again and repeat your change.",
+            _(
+                "%(key)s has changed since you read it: it is at revision %(revision)s, you have "
+                "%(yours)s."
+            )
+            % {"key": item.key, "revision": item.revision, "yours": revision},
+            hint=_("Read it again and repeat your change."),
         )
     old = audit.values_of(item)
     old_service = item.service
@@ -132,7 +136,10 @@ def _locked(pk: int, *, with_beside: bool = False) -> DebtItem:
         .first()
     )
     if item is None:
-        raise NotFound(f"There is no debt item DEBT-{pk}.", hint="Look it up in the ranking.")
+        raise NotFound(
+            _("There is no debt item DEBT-%(pk)s.") % {"pk": pk},
+            hint=_("Look it up in the ranking."),
+        )
     return item
 
 
@@ -173,9 +180,10 @@ def _store(item: DebtItem) -> None:
     except (DataError, IntegrityError) as error:
         _clean(item)
         raise NotValid(
-            f"external_ref: '{item.external_ref}' belongs to another item since a moment ago.",
-            hint="Change that item, or choose another reference.",
-            fields={"external_ref": ["This belongs to another item."]},
+            _("external_ref: '%(external_ref)s' belongs to another item since a moment ago.")
+            % {"external_ref": item.external_ref},
+            hint=_("Change that item, or choose another reference."),
+            fields={"external_ref": [_("This belongs to another item.")]},
         ) from error
 
 
@@ -191,7 +199,9 @@ def not_valid(error: ValidationError, prefix: str = "") -> NotValid:
     fields = {prefix + name: problems for name, problems in error.message_dict.items()}
     first = next(iter(fields.items()))
     where = "" if first[0].endswith("__all__") else f"{first[0]}: "
-    return NotValid(f"{where}{first[1][0]}", hint="Correct this and send it again.", fields=fields)
+    return NotValid(
+        f"{where}{first[1][0]}", hint=_("Correct this and send it again."), fields=fields
+    )
 
 
 def _replace_impacts(item: DebtItem, impacts: Sequence[Mapping[str, Any]]) -> None:
@@ -227,9 +237,9 @@ def _numbers_of(impact: DebtImpact) -> tuple[Any, ...]:
 def _replace_needs(item: DebtItem, needs: Sequence[DebtItem]) -> None:
     if item in needs:
         raise NotValid(
-            f"{item.key} can't wait for itself.",
-            hint="Take it out of what it needs first.",
-            fields={"needs": ["An item can't wait for itself."]},
+            _("%(key)s can't wait for itself.") % {"key": item.key},
+            hint=_("Take it out of what it needs first."),
+            fields={"needs": [_("An item can't wait for itself.")]},
         )
     Prerequisite.objects.filter(item=item).exclude(needs__in=needs).delete()
     Prerequisite.objects.bulk_create(
@@ -247,9 +257,14 @@ def _score(item: DebtItem, before: str = DebtStatus.OPEN) -> None:
         return  # what people say needs no policy: the next run scores it
     if frame["too_large"].any():
         raise AmountTooLarge(
-            f"This debt would cost more than {plain(frames.COST_LIMIT)} a year or to repair,"
-            " or return as many times its repair.",
-            hint="Check the units: requests a year, a share from 0 to 1, money per unit, effort.",
+            _(
+                "This debt would cost more than %(cost_limit)s a year or to repair, or return as "
+                "many times its repair."
+            )
+            % {"cost_limit": plain(frames.COST_LIMIT)},
+            hint=_(
+                "Check the units: requests a year, a share from 0 to 1, money per unit, effort."
+            ),
         )
 
 
@@ -279,12 +294,14 @@ def pin(*, pk: int, pinned: bool, by: User | None) -> DebtItem:
         return _decide(item, "debt.unpin", by, pinned=False)
     if item.status not in _OPEN:
         raise Conflict(
-            f"{item.key} is {item.get_status_display().lower()}.", hint="Reopen it first."
+            _("%(key)s is %(item)s.")
+            % {"key": item.key, "item": item.get_status_display().lower()},
+            hint=_("Reopen it first."),
         )
     if item.team_id is None:
         raise backlog.NotPromotable(
-            f"{item.key} has no team, so there is no backlog to pin it to.",
-            hint="Give it a service, whose team it goes to, or a team.",
+            _("%(key)s has no team, so there is no backlog to pin it to.") % {"key": item.key},
+            hint=_("Give it a service, whose team it goes to, or a team."),
         )
     return _decide(item, "debt.pin", by, pinned=True, veto_reason="", veto_until=None)
 
@@ -327,9 +344,9 @@ def reason_of(what: str, text: str) -> str:
     """What was written as a reason; raises NotValid where nothing was."""
     if not text.strip():
         raise NotValid(
-            f"{what} needs a reason.",
-            hint="Write one sentence for those who will ask.",
-            fields={"reason": ["This field is required."]},
+            _("%(what)s needs a reason.") % {"what": what},
+            hint=_("Write one sentence for those who will ask."),
+            fields={"reason": [_("This field is required.")]},
         )
     return text.strip()
 
@@ -339,9 +356,9 @@ def to_come(until: date | None) -> date | None:
     today = timezone.localdate()
     if until is not None and until < today:
         raise NotValid(
-            f"{until} is over: today is {today}.",
-            hint="Choose a day to come, or none.",
-            fields={"until": ["This day is over."]},
+            _("%(until)s is over: today is %(today)s.") % {"until": until, "today": today},
+            hint=_("Choose a day to come, or none."),
+            fields={"until": [_("This day is over.")]},
         )
     return until
 
@@ -450,9 +467,9 @@ def store_many(
                 _insert_impacts(impacts, pk_of_row)
         except (DataError, IntegrityError) as error:
             raise NotValid(
-                "The database refused the rows, so none was stored: "
+                _("The database refused the rows, so none was stored: ")
                 + str(error).strip().splitlines()[0],
-                hint="Correct the row that breaks this rule and send all of them again.",
+                hint=_("Correct the row that breaks this rule and send all of them again."),
             ) from error
         frame = scores.score_items(pk_of_row.tolist(), beside=beside)
         if frame["too_large"].any():
@@ -472,9 +489,12 @@ def store_many(
 
 def _too_large(rows: Sequence[int]) -> AmountTooLarge:
     refused = AmountTooLarge(
-        f"{len(rows)} of the debts would cost more than {plain(frames.COST_LIMIT)} a year or"
-        f" to repair, or return as many times their repair, the first in row {rows[0] + 1}.",
-        hint="Check their units: requests a year, a share from 0 to 1, money per unit, effort.",
+        _(
+            "%(n)s of the debts would cost more than %(cost_limit)s a year or to repair, or "
+            "return as many times their repair, the first in row %(row)s."
+        )
+        % {"n": len(rows), "cost_limit": plain(frames.COST_LIMIT), "row": rows[0] + 1},
+        hint=_("Check their units: requests a year, a share from 0 to 1, money per unit, effort."),
         fields={f"items[{row}]": ["The yearly cost is too large."] for row in rows[:100]},
     )
     refused.rows = rows
@@ -494,10 +514,14 @@ def _refuse_unknown(items: pd.DataFrame, impacts: pd.DataFrame) -> None:
             missing = wanted - set(model._default_manager.in_bulk(wanted))
             if missing:
                 raise NotValid(
-                    f"There is no {model._meta.verbose_name} {min(missing)}, so none of the rows"
-                    " was stored.",
-                    hint="Look it up in the catalog and send all of them again.",
-                    fields={column: [f"There is none with the key {min(missing)}."]},
+                    _("There is no %(verbose_name)s %(missing)s, so none of the rows was stored.")
+                    % {"verbose_name": model._meta.verbose_name, "missing": min(missing)},
+                    hint=_("Look it up in the catalog and send all of them again."),
+                    fields={
+                        column: [
+                            _("There is none with the key %(missing)s.") % {"missing": min(missing)}
+                        ]
+                    },
                 )
 
 
@@ -536,7 +560,8 @@ def _locked_statuses(pks: Sequence[int]) -> dict[int, str]:
         statuses: dict[int, str] = dict(cursor.fetchall())
     if missing := set(pks) - statuses.keys():
         raise NotFound(
-            f"There is no debt item DEBT-{min(missing)}.", hint="Look it up in the ranking."
+            _("There is no debt item DEBT-%(missing)s.") % {"missing": min(missing)},
+            hint=_("Look it up in the ranking."),
         )
     return statuses
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg.actions import audit, backlog, debt, rights
 from debtreg.errors import Conflict, NotFound
@@ -64,8 +65,9 @@ def decide(
     """
     if not 0 < len(set(pks)) <= MOST:
         raise Conflict(
-            f"{len(set(pks))} debts are chosen; one decision takes 1 to {MOST}.",
-            hint="Tick the debts that it is about.",
+            _("%(n)s debts are chosen; one decision takes 1 to %(most)s.")
+            % {"n": len(set(pks)), "most": MOST},
+            hint=_("Tick the debts that it is about."),
         )
     at = timezone.now()
     values = _values(decision, reason, until)
@@ -89,7 +91,9 @@ def undo(*, entries: Sequence[int], by: User | None) -> Decided:
     )
     found = {pk_of(entry.object_key): entry for entry in decided.order_by("pk")[:MOST]}
     if not found:
-        raise NotFound("There is nothing to take back.", hint="Decide on each debt on its page.")
+        raise NotFound(
+            _("There is nothing to take back."), hint=_("Decide on each debt on its page.")
+        )
     items = _locked([pk for pk in found if pk])
     wanted, left = {}, {}
     for item in items:
@@ -99,7 +103,7 @@ def undo(*, entries: Sequence[int], by: User | None) -> Decided:
             for values in (entry.old, entry.new)
         )
         if any(getattr(item, name) != value for name, value in after.items()):
-            left[item.key] = "It has been changed since."
+            left[item.key] = _("It has been changed since.")
         elif why := _may_not(item, by):
             left[item.key] = why
         else:
@@ -129,7 +133,7 @@ def _locked(pks: Sequence[int]) -> list[DebtItem]:
 
 
 def _may_not(item: DebtItem, by: User | None) -> str:
-    return "" if rights.may(by, "debt.decide", item) else "It is another team's."
+    return "" if rights.may(by, "debt.decide", item) else _("It is another team's.")
 
 
 def _against(item: DebtItem, decision: Decision, by: User | None) -> str:
@@ -137,11 +141,11 @@ def _against(item: DebtItem, decision: Decision, by: User | None) -> str:
     if why := _may_not(item, by):
         return why
     if item.status == DebtStatus.DONE and decision in (Decision.ACCEPT, Decision.PIN):
-        return "It is resolved."
+        return _("It is resolved.")
     if item.status not in _OPEN and decision == Decision.PIN:
-        return "It is accepted."
+        return _("It is accepted.")
     if decision == Decision.PIN and item.team_id is None:
-        return "It belongs to no team, so there is no backlog for it."
+        return _("It belongs to no team, so there is no backlog for it.")
     return ""
 
 

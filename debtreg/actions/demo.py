@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg.actions import (
     audit,
@@ -232,7 +233,9 @@ def _ledger(source: str) -> None:
     imports.run(job.pk, "demo")
     job.refresh_from_db()
     if job.error:
-        raise Conflict(f"The demo's ledger was not imported: {job.error}", hint=job.hint)
+        raise Conflict(
+            _("The demo's ledger was not imported: %(error)s") % {"error": job.error}, hint=job.hint
+        )
 
 
 def _impacts(company: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import bulk, ledger, tracing
 from debtreg.actions import audit, jobs, lines, rights, scores
@@ -54,10 +55,12 @@ def start(*, file: BinaryIO, filename: str, source: str, by: User | None) -> Led
     source = source.strip()
     if not source or len(source) > 120:
         raise NotValid(
-            "The ledger needs a name of up to 120 characters.",
-            hint="Name where it comes from, such as 'Platform team sheet': importing a ledger of"
-            " the same name again updates its debts.",
-            fields={"source": ["1 to 120 characters."]},
+            _("The ledger needs a name of up to 120 characters."),
+            hint=_(
+                "Name where it comes from, such as 'Platform team sheet': importing a ledger of "
+                "the same name again updates its debts."
+            ),
+            fields={"source": [_("1 to 120 characters.")]},
         )
     job = LedgerImport.objects.create(
         source=LedgerSource.objects.get_or_create(name=source)[0],
@@ -78,8 +81,9 @@ def _keep(job: LedgerImport, file: BinaryIO) -> int:
         size += len(data)
         if size > limit:
             raise FileTooLarge(
-                f"The file has more than {settings.UPLOAD_LIMIT_MB} MB.",
-                hint="Split it, or have UPLOAD_LIMIT_MB raised.",
+                _("The file has more than %(upload_limit_mb)s MB.")
+                % {"upload_limit_mb": settings.UPLOAD_LIMIT_MB},
+                hint=_("Split it, or have UPLOAD_LIMIT_MB raised."),
             )
         UploadChunk.objects.create(upload=job, position=position, data=data)
         position += 1
@@ -126,8 +130,8 @@ def cancel(*, import_id: int, by: User | None) -> LedgerImport:
     job = _locked(import_id)
     if job.step == ImportStep.COMMIT and job.state == JobState.DONE:
         raise Conflict(
-            f"Import {import_id} is stored already.",
-            hint="Correct the debts themselves, or import a corrected ledger.",
+            _("Import %(import_id)s is stored already.") % {"import_id": import_id},
+            hint=_("Correct the debts themselves, or import a corrected ledger."),
         )
     job.state, job.finished_at, job.stage = JobState.CANCELLED, timezone.now(), ""
     job.save()
@@ -142,11 +146,14 @@ def _ready(import_id: int, by: User | None, *, to_choose: bool = False) -> Ledge
     job = _locked(import_id)
     if job.step == ImportStep.COMMIT and job.state == JobState.DONE:
         raise Conflict(
-            f"Import {import_id} is stored already.", hint="Upload the ledger again to update."
+            _("Import %(import_id)s is stored already.") % {"import_id": import_id},
+            hint=_("Upload the ledger again to update."),
         )
     if job.state == JobState.FAILED and job.wants_columns:
         if not to_choose:
-            raise Conflict(f"There is nothing to store yet. {job.error}", hint=job.hint)
+            raise Conflict(
+                _("There is nothing to store yet. %(error)s") % {"error": job.error}, hint=job.hint
+            )
     elif job.state not in (JobState.DONE, JobState.FAILED) or job.refusal:
         raise _no_preview(job)
     return job
@@ -154,15 +161,19 @@ def _ready(import_id: int, by: User | None, *, to_choose: bool = False) -> Ledge
 
 def _no_preview(job: LedgerImport) -> Conflict:
     return Conflict(
-        f"Import {job.pk} has no preview to go on from ({job.get_state_display().lower()}).",
-        hint="Wait for the preview, or upload the file again.",
+        _("Import %(pk)s has no preview to go on from (%(job)s).")
+        % {"pk": job.pk, "job": job.get_state_display().lower()},
+        hint=_("Wait for the preview, or upload the file again."),
     )
 
 
 def _locked(import_id: int) -> LedgerImport:
     job = LedgerImport.objects.select_for_update().filter(pk=import_id).first()
     if job is None:
-        raise NotFound(f"There is no import {import_id}.", hint="Look at the list of imports.")
+        raise NotFound(
+            _("There is no import %(import_id)s.") % {"import_id": import_id},
+            hint=_("Look at the list of imports."),
+        )
     return job
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import bulk, frames, ledger
 from debtreg.actions import debt, jobs, scores
@@ -271,13 +272,17 @@ def _refused(error: Exception) -> NotValid:
         taken = cursor.fetchone()
     if taken:
         return NotValid(
-            f"DEBT-{taken[0]} is of no row of this ledger and has the external reference"
-            f" '{taken[1]}', which one of its lines would get, so none was stored.",
-            hint="Change the reference of that debt, or import the ledger under another name.",
+            _(
+                "DEBT-%(pk)s is of no row of this ledger and has the external reference "
+                "'%(reference)s', which one of its lines would get, so none was stored."
+            )
+            % {"pk": taken[0], "reference": taken[1]},
+            hint=_("Change the reference of that debt, or import the ledger under another name."),
         )
     return NotValid(
-        "The database refused the lines, so none was stored: " + str(error).strip().splitlines()[0],
-        hint="Correct the line that breaks this rule in the ledger, and import it again.",
+        _("The database refused the lines, so none was stored: ")
+        + str(error).strip().splitlines()[0],
+        hint=_("Correct the line that breaks this rule in the ledger, and import it again."),
     )
 
 
@@ -286,9 +291,9 @@ def _check_staged(job: LedgerImport) -> int:
     lines = _count(f"{LINES} WHERE ledger_import_id = %(job)s", {"job": job.pk})
     if lines != job.summary.get("imported", 0) + job.summary.get("held", 0):
         raise PreviewOutdated(
-            f"The preview has counted {job.summary.get('imported', 0)} debts, and {lines} lines of"
-            " it are left.",
-            hint="Read the ledger again, and look at the preview before you store it.",
+            _("The preview has counted %(summary)s debts, and %(lines)s lines of it are left.")
+            % {"summary": job.summary.get("imported", 0), "lines": lines},
+            hint=_("Read the ledger again, and look at the preview before you store it."),
         )
     now = dict(Service.objects.values_list("pk", "team_id"))
     teams = set(Team.objects.values_list("pk", flat=True))
@@ -304,8 +309,9 @@ def _check_staged(job: LedgerImport) -> int:
     if changed:
         more = f", and {len(changed) - 3} changes more" if len(changed) > 3 else ""
         raise PreviewOutdated(
-            f"The catalog has changed since the preview: {', '.join(changed[:3])}{more}.",
-            hint="Read the ledger again, and look at the preview before you store it.",
+            _("The catalog has changed since the preview: %(changed)s%(more)s.")
+            % {"changed": ", ".join(changed[:3]), "more": more},
+            hint=_("Read the ledger again, and look at the preview before you store it."),
         )
     return lines
 

@@ -19,6 +19,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import budgets, readings, secrets, tracing
 from debtreg.actions import audit, connections, jobs, rights
@@ -78,8 +79,8 @@ def request(*, site: Connection, by: User | None) -> Fetch:
     with transaction.atomic():
         if Connection.objects.filter(pk=site.pk, is_paused=True).exists():
             raise Conflict(
-                f"'{site.name}' is paused: nothing is fetched from it.",
-                hint="Let it go on first, by is_paused=false or on its page.",
+                _("'%(name)s' is paused: nothing is fetched from it.") % {"name": site.name},
+                hint=_("Let it go on first, by is_paused=false or on its page."),
             )
         return queue(site) or Fetch.objects.get(connection=site)
 
@@ -236,8 +237,9 @@ class _Work:
         """Fetch, store and move the cursor. False if the SLO was changed meanwhile."""
         if slo.slice_seconds and slo.slice_seconds % self.step:
             raise QueryRefused(
-                f"Slices of {slo.slice_seconds} s cannot be judged by readings of {self.step} s.",
-                hint="Take a step that divides the slices, or longer slices.",
+                _("Slices of %(slice_seconds)s s cannot be judged by readings of %(step)s s.")
+                % {"slice_seconds": slo.slice_seconds, "step": self.step},
+                hint=_("Take a step that divides the slices, or longer slices."),
             )
         # A sample covers the step before it.
         ask = {"start": start + self.step, "end": end, "step": self.step}
@@ -371,11 +373,11 @@ def around(
             bound = Decimal(series.labels["le"])
         except (KeyError, ArithmeticError):
             problem = "The series have no label `le` with the boundaries."
-            raise QueryRefused(problem, hint="Take sum by (le) (…_bucket).") from None
+            raise QueryRefused(problem, hint=_("Take sum by (le) (…_bucket).")) from None
         if bound.is_finite():
             bounds.add(bound * factor)
     if not bounds:
-        raise QueryRefused("There are no buckets.", hint="Take sum by (le) (…_bucket).")
+        raise QueryRefused(_("There are no buckets."), hint=_("Take sum by (le) (…_bucket)."))
     low = max((bound for bound in bounds if bound <= threshold_ms), default=None)
     high = min((bound for bound in bounds if bound >= threshold_ms), default=None)
     return low, high

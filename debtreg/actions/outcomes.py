@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import Prefetch, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import bulk, formulas, frames, realised
 from debtreg.actions import audit, rights
@@ -230,8 +231,9 @@ def add_readings(*, rows: Sequence[Mapping[str, Any]], by: User | None) -> int:
     readings, problems = _read(rows, outcomes, by)
     if problems:
         raise ReadingsRefused(
-            f"{len(problems)} of {len(rows)} readings can't be used, so none was stored.",
-            hint="Correct these and send all of them again.",
+            _("%(n)s of %(all)s readings can't be used, so none was stored.")
+            % {"n": len(problems), "all": len(rows)},
+            hint=_("Correct these and send all of them again."),
             fields={
                 f"readings[{number}].{name}": texts
                 for number, found in list(problems.items())[:100]
@@ -257,7 +259,9 @@ def remove_reading(*, outcome_id: int, reading_id: int, by: User | None) -> Outc
     reading = OutcomeReading.objects.filter(pk=reading_id, outcome=outcome).first()
     if reading is None:
         raise NotFound(
-            f"There is no reading {reading_id} of {outcome.item.key}.", hint="Load it again."
+            _("There is no reading %(reading_id)s of %(key)s.")
+            % {"reading_id": reading_id, "key": outcome.item.key},
+            hint=_("Load it again."),
         )
     old = audit.values_of(reading)
     reading.delete()
@@ -305,15 +309,20 @@ def _locked(ids: Any, by: User | None) -> dict[int, Outcome]:
     }
     for pk in ids:
         if pk not in found:
-            raise NotFound(f"There is no outcome {pk}.", hint="Look at the list of outcomes.")
+            raise NotFound(
+                _("There is no outcome %(pk)s.") % {"pk": pk},
+                hint=_("Look at the list of outcomes."),
+            )
     for outcome in found.values():
         rights.check(by, "outcome.measure", outcome.item)
         if outcome.reopened_at is not None:
             raise Conflict(
-                f"{outcome.item.key} was reopened on"
-                f" {timezone.localtime(outcome.reopened_at):%Y-%m-%d}: what this repair brought"
-                " is over.",
-                hint="When it is resolved again, it gets an outcome of its own.",
+                _("%(key)s was reopened on %(timezone)s: what this repair brought is over.")
+                % {
+                    "key": outcome.item.key,
+                    "timezone": f"{timezone.localtime(outcome.reopened_at):%Y-%m-%d}",
+                },
+                hint=_("When it is resolved again, it gets an outcome of its own."),
             )
     return found
 
@@ -322,7 +331,7 @@ def _refusal(problems: Mapping[str, Sequence[str]]) -> ReadingsRefused:
     name, texts = next(iter(problems.items()))
     where = "" if name == "__all__" else f"{name}: "
     return ReadingsRefused(
-        f"{where}{texts[0]}", hint="Correct this and send it again.", fields=problems
+        f"{where}{texts[0]}", hint=_("Correct this and send it again."), fields=problems
     )
 
 
@@ -363,16 +372,22 @@ def _read_one(
     reading.outcome = outcome
     if number is not None and impact is None:
         count = len(outcome.impacts.all())
-        text = f"{outcome.item.key} had impacts 1 to {count}." if count else "It had no impacts."
-        return reading, {"impact": [f"{text} Leave it empty for the whole item."]}
+        text = (
+            _("%(key)s had impacts 1 to %(count)s.") % {"key": outcome.item.key, "count": count}
+            if count
+            else _("It had no impacts.")
+        )
+        return reading, {
+            "impact": [_("%(text)s Leave it empty for the whole item.") % {"text": text}]
+        }
     given = [name for name in (*FACTORS, "unit_price") if getattr(reading, name) is not None]
     if values.get("amount") is not None:
         if given:
-            return reading, {"amount": ["Either the amount or what it is made of, not both."]}
+            return reading, {"amount": [_("Either the amount or what it is made of, not both.")]}
     elif problems := _multiply(reading, prices):
         return reading, problems
     if not 0 <= reading.amount <= AMOUNT_LIMIT:
-        return reading, {"amount": ["An amount lies between 0 and 10^12: check the units."]}
+        return reading, {"amount": [_("An amount lies between 0 and 10^12: check the units.")]}
     try:
         reading.clean_fields(exclude=["outcome", "impact", "entered_by"])
     except ValidationError as error:
@@ -384,8 +399,8 @@ def _multiply(reading: OutcomeReading, prices: _Prices) -> Problems:
     """Fill the amount: frequency × share × magnitude × unit price, in the reading's period."""
     impact = reading.impact
     if impact is None or impact.kind in (ImpactKind.STATED, SCENARIO):
-        of = impact.get_kind_display().lower() if impact else "the whole item"
-        return {"amount": [f"Of {of}, enter the amount in the period."]}
+        of = impact.get_kind_display().lower() if impact else _("the whole item")
+        return {"amount": [_("Of %(of)s, enter the amount in the period.") % {"of": of}]}
     units = formulas.units_of(impact.kind)
     problems = {}
     product = 1.0
@@ -393,18 +408,22 @@ def _multiply(reading: OutcomeReading, prices: _Prices) -> Problems:
         value = getattr(reading, name)
         if name not in units:
             if value is not None:
-                problems[name] = [f"{impact.get_kind_display()} has none."]
+                problems[name] = [_("%(impact)s has none.") % {"impact": impact.get_kind_display()}]
             continue
         if value is None:
-            problems[name] = [f"Enter it ({units[name]}, in the period), or the amount."]
+            problems[name] = [
+                _("Enter it (%(units)s, in the period), or the amount.") % {"units": units[name]}
+            ]
         else:
             product *= value
     if reading.unit_price is None:
         reading.unit_price = prices.of(reading.outcome, impact)
         if reading.unit_price is None:
             problems["unit_price"] = [
-                "No price is known for this. Enter it here, or the amount, or have it put into the"
-                " price book."
+                _(
+                    "No price is known for this. Enter it here, or the amount, or have it put "
+                    "into the price book."
+                )
             ]
     if not problems:
         product *= reading.unit_price or 0.0
@@ -441,27 +460,44 @@ def _period_problems(reading: OutcomeReading, others: Sequence[tuple[date, date]
     days = (last - first).days + 1
     today = timezone.localdate()
     if days < realised.LEAST_DAYS:
-        wrong = "ends before it begins" if days < 1 else f"has {days} days"
+        wrong = _("ends before it begins") if days < 1 else _("has %(days)s days") % {"days": days}
         return {
             "ends_on": [
-                f"The period {wrong}: a year can't be told from fewer than"
-                f" {realised.LEAST_DAYS} days."
+                _("The period %(wrong)s: a year can't be told from fewer than %(least_days)s days.")
+                % {"wrong": wrong, "least_days": realised.LEAST_DAYS}
             ]
         }
     if days > LONGEST_PERIOD_DAYS:
-        return {"starts_on": [f"The period has {days:,} days: choose up to ten years."]}
+        return {
+            "starts_on": [
+                _("The period has %(days)s days: choose up to ten years.") % {"days": f"{days:,}"}
+            ]
+        }
     if last > today:
-        return {"ends_on": [f"The period is not over: today is {today}."]}
+        return {"ends_on": [_("The period is not over: today is %(today)s.") % {"today": today}]}
     if reading.side == Side.BEFORE and last > resolved_on:
-        return {"ends_on": [f"It was repaired on {resolved_on}: the time before ends by then."]}
+        return {
+            "ends_on": [
+                _("It was repaired on %(resolved_on)s: the time before ends by then.")
+                % {"resolved_on": resolved_on}
+            ]
+        }
     if reading.side == Side.AFTER and first < resolved_on:
-        return {"starts_on": [f"It was repaired on {resolved_on}: the time after begins then."]}
+        return {
+            "starts_on": [
+                _("It was repaired on %(resolved_on)s: the time after begins then.")
+                % {"resolved_on": resolved_on}
+            ]
+        }
     for start, end in others:
         if start <= last and first <= end:
             return {
                 "starts_on": [
-                    f"There is a reading of this from {start} to {end} already: remove it first, or"
-                    " choose days beside it."
+                    _(
+                        "There is a reading of this from %(start)s to %(end)s already: remove it "
+                        "first, or choose days beside it."
+                    )
+                    % {"start": start, "end": end}
                 ]
             }
     return {}
@@ -506,21 +542,24 @@ def summary(
     first = first or last - timedelta(days=DEFAULT_PERIOD_DAYS - 1)
     if first > last:
         raise NoSuchPeriod(
-            f"The period from {first} to {last} ends before it begins.",
-            hint="Swap the two days.",
-            fields={"from": ["This is after the last day."]},
+            _("The period from %(first)s to %(last)s ends before it begins.")
+            % {"first": first, "last": last},
+            hint=_("Swap the two days."),
+            fields={"from": [_("This is after the last day.")]},
         )
     if last > today:
         raise NoSuchPeriod(
-            f"The period ends on {last}, and today is {today}.",
-            hint="Choose a last day that is not to come.",
-            fields={"to": [f"Today is {today}."]},
+            _("The period ends on %(last)s, and today is %(today)s.")
+            % {"last": last, "today": today},
+            hint=_("Choose a last day that is not to come."),
+            fields={"to": [_("Today is %(today)s.") % {"today": today}]},
         )
     if first < FIRST_DAY:
         raise NoSuchPeriod(
-            f"The period begins on {first}, before {FIRST_DAY}.",
-            hint="Choose a first day from then on.",
-            fields={"from": [f"From {FIRST_DAY} on."]},
+            _("The period begins on %(first)s, before %(first_day)s.")
+            % {"first": first, "first_day": FIRST_DAY},
+            hint=_("Choose a first day from then on."),
+            fields={"from": [_("From %(first_day)s on.") % {"first_day": FIRST_DAY}]},
         )
     due = Outcome.objects.in_state("due", today)
     if team is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import terms as bridge
 from debtreg.actions import audit, findings, rights, rows
@@ -54,8 +55,9 @@ def record_period(
         other = others[0] if others else row
         assert other is not None  # noqa: S101
         raise PeriodsOverlap(
-            f"{other.starts_on} to {other.ends_on} is recorded already: no day counts twice.",
-            hint="Correct that entry, or remove it first.",
+            _("%(starts_on)s to %(ends_on)s is recorded already: no day counts twice.")
+            % {"starts_on": other.starts_on, "ends_on": other.ends_on},
+            hint=_("Correct that entry, or remove it first."),
         )
     if slo and row and row.slo_id is None:
         return row

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.db.models import DateTimeField, Min, Prefetch
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import budgets, secrets
 from debtreg import terms as bridge
@@ -282,7 +283,7 @@ def _quantile(period: Period, requests: int, sites: _Sites) -> str | dict[str, s
     """
     slo, span = period.slo, period.span
     if not slo.quantile_query or slo.connection is None:
-        raise QueryRefused("It has no query for the quantile.")
+        raise QueryRefused(_("It has no query for the quantile."))
     window, end = f"{span.seconds}s", int(span.ends_at.timestamp())
 
     def ask(query: str) -> list[Series]:
@@ -290,7 +291,7 @@ def _quantile(period: Period, requests: int, sites: _Sites) -> str | dict[str, s
 
     value = next(iter(one(ask(slo.quantile_query)).values()), None)
     if value is None:
-        raise QueryRefused("The query for the quantile has no value.")
+        raise QueryRefused(_("The query for the quantile has no value."))
     unit = unit_of(slo.quantile_query)
     if not slo.buckets_query:
         return f"{plain(value)}{unit}"
@@ -298,7 +299,10 @@ def _quantile(period: Period, requests: int, sites: _Sites) -> str | dict[str, s
     if WINDOW.search(slo.buckets_query):
         kept = max((max(each.samples.values()) for each in buckets if each.samples), default=0)
         if kept < requests * LEAST_KEPT:
-            raise QueryRefused(f"The server has only {round(kept):,} of these events any more.")
+            raise QueryRefused(
+                _("The server has only %(kept)s of these events any more.")
+                % {"kept": f"{round(kept):,}"}
+            )
     size = 1000 if unit == "s" else 1
     low, high = around(buckets, slo.buckets_query, value * size)
     beyond = around(buckets, slo.buckets_query, value * size + _A_BIT)[1]
@@ -330,7 +334,7 @@ class _Sites:
         site = slo.connection
         assert site is not None  # noqa: S101
         if site.is_paused:
-            raise SiteDown(f"{site.name} is paused.")
+            raise SiteDown(_("%(name)s is paused.") % {"name": site.name})
         if problem := self.down.get(site.pk) or self.refused.get(slo.pk):
             raise problem
         if site.pk not in self.servers:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from debtreg import versions
 from debtreg.actions import audit, rights, scores
@@ -22,8 +23,8 @@ def get(version: int) -> ScoringPolicy:
     row = ScoringPolicy.objects.select_related("created_by").filter(pk=version).first()
     if row is None:
         raise NotFound(
-            f"There is no version {version} of the scoring policy.",
-            hint="Look at the list of versions.",
+            _("There is no version %(version)s of the scoring policy.") % {"version": version},
+            hint=_("Look at the list of versions."),
         )
     return row
 
@@ -37,12 +38,12 @@ def create(*, payload: Any, note: str = "", by: User | None) -> ScoringPolicy:
         for path, found in versions.problems(payload).items()
     }
     if len(note) > NOTE_LENGTH:
-        problems["note"] = [f"At most {NOTE_LENGTH} characters."]
+        problems["note"] = [_("At most %(note_length)s characters.") % {"note_length": NOTE_LENGTH}]
     if problems:
         name, found = next(iter(problems.items()))
         raise NotValid(
             found[0] if name.startswith("payload") else f"{name}: {found[0]}",
-            hint="Correct what is named; nothing was stored.",
+            hint=_("Correct what is named; nothing was stored."),
             fields=problems,
         )
     _wait_for_others()
@@ -83,16 +84,20 @@ def rollback(*, by: User | None, leaving: int | None = None) -> PolicyActivation
     last, target = way_back()
     if last and leaving not in (None, last.policy_id):
         raise Conflict(
-            f"Since you looked, {last.policy} of the scoring policy was activated, and not"
-            f" {leaving} any more.",
-            hint="Look again before you roll back.",
+            _(
+                "Since you looked, %(policy)s of the scoring policy was activated, and not "
+                "%(leaving)s any more."
+            )
+            % {"policy": last.policy, "leaving": leaving},
+            hint=_("Look again before you roll back."),
         )
     if target is None:
         raise Conflict(
-            f"Before {last.policy} of the scoring policy no other one was in force that is good."
+            _("Before %(policy)s of the scoring policy no other one was in force that is good.")
+            % {"policy": last.policy}
             if last
-            else "No version of the scoring policy was ever in force.",
-            hint="Choose a version of the list and activate it.",
+            else _("No version of the scoring policy was ever in force."),
+            hint=_("Choose a version of the list and activate it."),
         )
     return _put_in_force(
         target.policy, "policy.rollback", by, last, previous_id=target.previous_id, is_rollback=True

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import budgets, readings
 from debtreg.actions import audit, rights
@@ -66,8 +67,9 @@ def store(*, rows: Sequence[Any], partial: bool = False, by: User | None) -> dic
     ]
     if errors and not partial:
         raise ReadingsRefused(
-            f"{len(errors)} of {len(rows)} readings are not valid, so none was stored.",
-            "Correct what `fields` names, or send partial=true to store the other readings.",
+            _("%(n)s of %(all)s readings are not valid, so none was stored.")
+            % {"n": len(errors), "all": len(rows)},
+            _("Correct what `fields` names, or send partial=true to store the other readings."),
             [{"place": f"readings[{each['index']}]", **each} for each in errors],
         )
     stored = readings.store(checked.batch, source=ReadingSource.API)
@@ -92,7 +94,7 @@ def import_csv(*, file: BinaryIO, filename: str = "", by: User | None) -> readin
     taken: dict[tuple[int, int], int] = {}
     while piece := list(islice(lines, PIECE)):
         checked = _Rows(known, taken)
-        for place, (_, row) in enumerate(piece):
+        for place, (_line, row) in enumerate(piece):
             checked.read(place, row)
         checked.refuse_overlaps()
         count, wrong = count + len(piece), wrong + len(checked.problems)
@@ -106,8 +108,9 @@ def import_csv(*, file: BinaryIO, filename: str = "", by: User | None) -> readin
     if wrong:
         more = f"; the first {MOST_FINDINGS} are listed" if wrong > MOST_FINDINGS else ""
         raise ReadingsRefused(
-            f"{wrong:,} of {count:,} lines are not valid, so none was stored{more}.",
-            "Correct these lines and import the file again.",
+            _("%(wrong)s of %(count)s lines are not valid, so none was stored%(more)s.")
+            % {"wrong": f"{wrong:,}", "count": f"{count:,}", "more": more},
+            _("Correct these lines and import the file again."),
             findings,
         )
     if not count:
@@ -154,12 +157,12 @@ class _Rows:
 
     def read(self, place: int, row: Any) -> None:
         if not isinstance(row, Mapping):
-            self.problems[place] = {"row": ["A reading is {slo, at, seconds, good, total}."]}
+            self.problems[place] = {"row": [_("A reading is {slo, at, seconds, good, total}.")]}
             return
         problems: dict[str, list[str]] = {}
         for name in row:
             if name not in FIELDS:
-                problems[str(name)[:80]] = ["There is no field of this name."]
+                problems[str(name)[:80]] = [_("There is no field of this name.")]
         found: dict[str, Any] = {}
         for name, read in _READERS.items():
             try:
@@ -178,29 +181,42 @@ class _Rows:
         self, slo: str, at: datetime, seconds: int, good: int, total: int
     ) -> dict[str, list[str]]:
         if slo not in self.slos:
-            return {"slo": [f"There is no SLO '{slo[:80]}'."]}
+            return {"slo": [_("There is no SLO '%(slo)s'.") % {"slo": slo[:80]}]}
         epoch = int(at.timestamp())
         if epoch % seconds or at.microsecond:
-            return {"at": [f"A reading of {seconds} s begins at a multiple of that."]}
+            return {
+                "at": [
+                    _("A reading of %(seconds)s s begins at a multiple of that.")
+                    % {"seconds": seconds}
+                ]
+            }
         if at < self.oldest:
             day = f"{self.oldest:%Y-%m-%d}"
-            return {"at": [f"Readings before {day} are not kept."]}
+            return {"at": [_("Readings before %(day)s are not kept.") % {"day": day}]}
         if at + timedelta(seconds=seconds) > self.newest:
-            return {"at": ["It ends in the future: the time of a reading is when it begins."]}
+            return {"at": [_("It ends in the future: the time of a reading is when it begins.")]}
         if good > total:
-            return {"good": [f"{_plain(good)} good of {_plain(total)} events."]}
+            return {
+                "good": [
+                    _("%(good)s good of %(total)s events.")
+                    % {"good": _plain(good), "total": _plain(total)}
+                ]
+            }
         pk, slice_seconds = self.slos[slo]
         if slice_seconds and slice_seconds % seconds:
             return {
                 "seconds": [
-                    f"{slo} counts slices of {slice_seconds} s: a reading of {seconds} s does not"
-                    " divide them."
+                    _(
+                        "%(slo)s counts slices of %(slice_seconds)s s: a reading of %(seconds)s s "
+                        "does not divide them."
+                    )
+                    % {"slo": slo, "slice_seconds": slice_seconds, "seconds": seconds}
                 ]
             }
         key, minute = (pk, epoch // 3600), epoch % 3600 // 60
         covered = ((1 << seconds // 60) - 1) << minute
         if self.taken.get(key, 0) & covered:
-            return {"at": ["Another row of the same SLO covers this time, too."]}
+            return {"at": [_("Another row of the same SLO covers this time, too.")]}
         self.taken[key] = self.taken.get(key, 0) | covered
         return {}
 
@@ -211,8 +227,11 @@ class _Rows:
         for place, (at, seconds) in across.items():
             self.problems[self.places[place]] = {
                 "seconds": [
-                    f"It lies across the reading of {seconds} s that begins at"
-                    f" {at:%Y-%m-%dT%H:%M:%SZ}: the same time would count twice."
+                    _(
+                        "It lies across the reading of %(seconds)s s that begins at %(at)s: the "
+                        "same time would count twice."
+                    )
+                    % {"seconds": seconds, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
                 ]
             }
         if across:
@@ -223,7 +242,7 @@ class _Rows:
 
 def _slo(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("The name of an SLO.")
+        raise ValueError(_("The name of an SLO."))
     return value.strip()
 
 
@@ -234,7 +253,7 @@ def _at(value: Any) -> datetime:
             raise ValueError
         return found.astimezone(UTC)
     except (AttributeError, ValueError, OverflowError):
-        raise ValueError("A time with its offset, such as 2026-03-01T10:05:00Z.") from None
+        raise ValueError(_("A time with its offset, such as 2026-03-01T10:05:00Z.")) from None
 
 
 def _seconds(value: Any) -> int:
@@ -244,7 +263,9 @@ def _seconds(value: Any) -> int:
         int(value) if isinstance(value, str) and re.fullmatch(r"\s*\d{1,5}\s*", value) else value
     )
     if isinstance(number, bool) or number not in STEPS:
-        raise ValueError(f"Whole minutes that divide an hour: {', '.join(map(str, STEPS))}.")
+        raise ValueError(
+            _("Whole minutes that divide an hour: %(str)s.") % {"str": ", ".join(map(str, STEPS))}
+        )
     return int(number)
 
 
@@ -261,9 +282,11 @@ def _events(value: Any) -> int:
     elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         value = None
     if value is None or (isinstance(value, Decimal) and not value.is_finite()):
-        raise ValueError("A number of events, or its text.")
+        raise ValueError(_("A number of events, or its text."))
     if not 0 <= value <= MOST_EVENTS:
-        raise ValueError(f"A number of events from 0 to {MOST_EVENTS:,}.")
+        raise ValueError(
+            _("A number of events from 0 to %(most_events)s.") % {"most_events": f"{MOST_EVENTS:,}"}
+        )
     return int((value * EVENT).to_integral_value()) if isinstance(value, Decimal) else value * EVENT
 
 
@@ -304,9 +327,12 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, dict[str, str] | None]]:
                 row = dict(zip(names, cells, strict=True)) if len(cells) == len(names) else None
                 yield number, row
     except UnicodeDecodeError:
-        raise _unreadable("The file is no text in UTF-8.") from None
+        raise _unreadable(_("The file is no text in UTF-8.")) from None
     except csv.Error as error:
-        raise _unreadable(f"The line after line {number} is no CSV: {error}.") from None
+        raise _unreadable(
+            _("The line after line %(number)s is no CSV: %(error)s.")
+            % {"number": number, "error": error}
+        ) from None
     finally:
         text.detach()  # closing is for the caller
 
@@ -319,21 +345,24 @@ def _numbered(rows: Any) -> Iterator[tuple[int, list[str]]]:
 def _short(text: io.TextIOWrapper) -> Iterator[str]:
     while line := text.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE:
-            raise csv.Error(f"it is longer than {_LONGEST_LINE:,} characters")
+            raise csv.Error(
+                _("it is longer than %(longest_line)s characters")
+                % {"longest_line": f"{_LONGEST_LINE:,}"}
+            )
         yield line
 
 
 def _header_problem(names: Sequence[str]) -> str:
     if unknown := [name for name in names if name not in FIELDS]:
-        return f"The header names a column '{unknown[0][:80]}'."
+        return _("The header names a column '%(unknown)s'.") % {"unknown": unknown[0][:80]}
     if missing := [name for name in FIELDS if name not in names and name != "seconds"]:
-        return f"The header names no column '{missing[0]}'."
+        return _("The header names no column '%(missing)s'.") % {"missing": missing[0]}
     if len(set(names)) < len(names):
-        return "The header names a column twice."
+        return _("The header names a column twice.")
     return ""
 
 
 def _unreadable(problem: str) -> ReadingsRefused:
     return ReadingsRefused(
-        problem, "A file of readings begins with the line slo,at,seconds,good,total.", []
+        problem, _("A file of readings begins with the line slo,at,seconds,good,total."), []
     )

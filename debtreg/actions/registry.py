@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from debtreg import terms as bridge
 from debtreg.actions import audit, contracts, findings, rights, rows, scores
@@ -70,13 +72,14 @@ def entries_of(document: Any) -> list[Mapping[str, Any]]:
     entries = document.get("slas") if isinstance(document, Mapping) else None
     if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
         raise NotValid(
-            "There is no list of `slas` in it.",
-            hint="Each has id, metric, target, and may have scope, penalty_clause and window.",
+            _("There is no list of `slas` in it."),
+            hint=_("Each has id, metric, target, and may have scope, penalty_clause and window."),
         )
     if len(entries) > MOST_ENTRIES:
         raise NotValid(
-            f"These are {len(entries)} entries; {MOST_ENTRIES} at once are the most.",
-            hint="Import them in parts.",
+            _("These are %(n)s entries; %(most_entries)s at once are the most.")
+            % {"n": len(entries), "most_entries": MOST_ENTRIES},
+            hint=_("Import them in parts."),
         )
     return entries
 
@@ -88,10 +91,20 @@ def extra_of(document: Mapping[str, Any]) -> tuple[dict[str, Any], Said]:
     """
     extra, said = _kept(document, ("slas", *CATALOG))
     if wrong := _wrong(said):
-        raise NotValid(f"Beside the slas: {wrong}", hint="Take out what nobody needs.")
+        raise NotValid(
+            _("Beside the slas: %(wrong)s") % {"wrong": wrong},
+            hint=_("Take out what nobody needs."),
+        )
     if aside := [name for name in document if name in CATALOG[2:]]:
-        text = f"Only the slas are taken in here; {', '.join(aside)} left out."
-        said.append({"kind": "left_out", "text": f"{text} The command import_catalog takes all."})
+        text = _("Only the slas are taken in here; %(aside)s left out.") % {
+            "aside": ", ".join(aside)
+        }
+        said.append(
+            {
+                "kind": "left_out",
+                "text": _("%(text)s The command import_catalog takes all.") % {"text": text},
+            }
+        )
     return extra, said
 
 
@@ -113,12 +126,16 @@ def _kept(given: Mapping[str, Any], known: Sequence[str]) -> tuple[dict[str, Any
         return {}, []
     names = ", ".join(name[:40] for name in list(extra)[:10])
     if (size := _size(extra)) > LARGEST_EXTRA:
-        text = f"{names}: nothing here is called so, and {size:,} characters of it are too many."
+        text = _(
+            "%(names)s: nothing here is called so, and %(size)s characters of it are too many."
+        ) % {"names": names, "size": f"{size:,}"}
         return {}, [{"kind": WRONG, "text": text}]
-    text = f"Nothing here is called {names}: it is kept as it stands, and nothing follows from it."
+    text = _(
+        "Nothing here is called %(names)s: it is kept as it stands, and nothing follows from it."
+    ) % {"names": names}
     said = [{"kind": "unknown_field", "text": text}]
     for path in scrub(extra):
-        text = f"{path[:200]} looks like a secret and is not stored."
+        text = _("%(path)s looks like a secret and is not stored.") % {"path": path[:200]}
         said.append({"kind": "secret", "text": text})
     return extra, said
 
@@ -138,17 +155,20 @@ def values_of(entry: Mapping[str, Any]) -> tuple[dict[str, Any], Said]:
         value = entry.get(name)
         longest = _LONGEST.get(name, LARGEST_TEXT)
         if name in _NEEDED and (value is None or not str(value).strip()):
-            problems[name] = "is missing."
+            problems[name] = _("is missing.")
             continue
         if value is None and name not in ("scope", "penalty_clause", "window"):
             continue
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
-            problems[name] = "is neither a text nor a number."
+            problems[name] = _("is neither a text nor a number.")
             continue
         try:
             found[column] = _READ.get(name, _as_text)(value)
         except ValueError:
-            problems[name] = f"'{str(value)[:40]}' is no {_KINDS[name]}."
+            problems[name] = _("'%(value)s' is no %(kinds)s.") % {
+                "value": str(value)[:40],
+                "kinds": _KINDS[name],
+            }
             continue
         if isinstance(text := found[column], str) and len(text) > longest:
             problems[name] = f"is {len(text):,} characters long; {longest:,} are the most."
@@ -189,9 +209,9 @@ def _as_ratio(value: Any) -> Decimal:
 
 _READ = {"effective_from": _as_day, "objective_percent": _as_ratio, "weight": _as_weight}
 _KINDS = {
-    "effective_from": "day such as 2026-03-01",
-    "objective_percent": "percentage below 100",
-    "weight": "number from 0 to 3",
+    "effective_from": gettext_lazy("day such as 2026-03-01"),
+    "objective_percent": gettext_lazy("percentage below 100"),
+    "weight": gettext_lazy("number from 0 to 3"),
 }
 
 
@@ -229,7 +249,7 @@ def load(
         values, said = values_of(entry)
         where = f"slas: {values.get('reference', '')[:80]}".rstrip()
         if wrong := _wrong(said):
-            hint = "Correct it. Each entry needs an id, a metric and a target."
+            hint = _("Correct it. Each entry needs an id, a metric and a target.")
             raise NotValid(f"{where}: {wrong}", hint=hint)
         try:
             reference = values.pop("reference")
@@ -301,13 +321,16 @@ def _preview(
     names = bridge.ends_of(scope)
     for name, key in zip(names, (consumer, provider), strict=True):
         if name and key is None:
-            text = f"“{name}” is no service of the catalog, or of several."
+            text = _("“%(name)s” is no service of the catalog, or of several.") % {"name": name}
             found.append({"kind": "edge_missing", "text": text})
     if scope and not any(names):
         text = f"“{scope}” names more than a consumer and its provider."
         found.append({"kind": "edge_missing", "text": text})
     if consumer and provider and not graph.has_edge(consumer, provider):
-        text = f"The catalog has no dependency {graph.slugs[consumer]} → {graph.slugs[provider]}."
+        text = _("The catalog has no dependency %(slugs)s → %(slugs2)s.") % {
+            "slugs": graph.slugs[consumer],
+            "slugs2": graph.slugs[provider],
+        }
         found.append({"kind": "edge_missing", "text": text})
     state = "new"
     if _wrong(found):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from debtreg.errors import NotAllowed
 from debtreg.models import DebtItem, Iteration, Role, Team, User
 
@@ -28,23 +31,25 @@ ROLES: dict[str, tuple[str, ...]] = {
 # These are kept to a person's own teams; an SRE looks after the services of all of them.
 OWN_TEAM = {"debt.change", "debt.decide", "outcome.measure", "iteration.change"}
 WHAT = {
-    "debt.change": "change debts",
-    "debt.decide": "decide on debts",
-    "outcome.measure": "enter what a repair has brought",
-    "iteration.change": "change iterations",
-    "catalog.change": "change the catalog, contracts and prices",
-    "contract.confirm": "confirm terms of contracts, or record what was measured of them",
-    "scenario.change": "change failure scenarios",
-    "slo.change": "change SLOs and maintenance windows",
-    "connection.change": "change where readings are fetched from",
-    "readings.store": "store readings of SLIs",
-    "ledger.import": "import ledgers",
-    "run.start": "start or cancel scoring runs",
-    "policy.change": "change the scoring policy",
-    "policy.what_if": "ask what a policy would move",
-    "user.change": "change users",
-    "audit.read": "read the audit",
-    "everything": "do this",
+    "debt.change": gettext_lazy("change debts"),
+    "debt.decide": gettext_lazy("decide on debts"),
+    "outcome.measure": gettext_lazy("enter what a repair has brought"),
+    "iteration.change": gettext_lazy("change iterations"),
+    "catalog.change": gettext_lazy("change the catalog, contracts and prices"),
+    "contract.confirm": gettext_lazy(
+        "confirm terms of contracts, or record what was measured of them"
+    ),
+    "scenario.change": gettext_lazy("change failure scenarios"),
+    "slo.change": gettext_lazy("change SLOs and maintenance windows"),
+    "connection.change": gettext_lazy("change where readings are fetched from"),
+    "readings.store": gettext_lazy("store readings of SLIs"),
+    "ledger.import": gettext_lazy("import ledgers"),
+    "run.start": gettext_lazy("start or cancel scoring runs"),
+    "policy.change": gettext_lazy("change the scoring policy"),
+    "policy.what_if": gettext_lazy("ask what a policy would move"),
+    "user.change": gettext_lazy("change users"),
+    "audit.read": gettext_lazy("read the audit"),
+    "everything": gettext_lazy("do this"),
 }
 
 
@@ -75,8 +80,10 @@ def check(user: User | None, verb: str, obj: DebtItem | Iteration | Team | None 
     """Raises NotAllowed, saying who may."""
     if may(user, verb, obj):
         return
-    roles = " or ".join(str(Role(role).label) for role in (*ROLES[verb], Role.ADMIN))
-    of_team = " of the team it belongs to" if verb in OWN_TEAM else ""
+    roles = _(" or ").join(str(Role(role).label) for role in (*ROLES[verb], Role.ADMIN))
+    of_team = _(" of the team it belongs to") if verb in OWN_TEAM else ""
     raise NotAllowed(
-        f"You may not {WHAT[verb]} here.", hint=f"This is for: {roles}{of_team}. Ask one of them."
+        _("You may not %(what)s here.") % {"what": WHAT[verb]},
+        hint=_("This is for: %(roles)s%(of_team)s. Ask one of them.")
+        % {"roles": roles, "of_team": of_team},
     )

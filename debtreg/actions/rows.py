@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
+from django.utils.translation import gettext as _
 
 from debtreg.actions.debt import not_valid
 from debtreg.errors import Conflict, NotFound
@@ -26,7 +27,10 @@ def guarantees(**which: Any) -> list[Guarantee]:
 def guarantee(guarantee_id: int) -> Guarantee:
     found = guarantees(pk=guarantee_id)
     if not found:
-        raise NotFound(f"There is no guarantee {guarantee_id}.", hint="Look at its contract.")
+        raise NotFound(
+            _("There is no guarantee %(guarantee_id)s.") % {"guarantee_id": guarantee_id},
+            hint=_("Look at its contract."),
+        )
     return found[0]
 
 
@@ -43,6 +47,7 @@ def save(row: models.Model) -> None:
             row.save()
     except IntegrityError as error:
         raise Conflict(
-            f"Somebody has added the same {row._meta.verbose_name} a moment ago.",
-            hint="Look at that one and change it, if it is not as you want it.",
+            _("Somebody has added the same %(verbose_name)s a moment ago.")
+            % {"verbose_name": row._meta.verbose_name},
+            hint=_("Look at that one and change it, if it is not as you want it."),
         ) from error

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from debtreg.actions import scenarios
 from debtreg.actions.debt import AmountTooLarge, NotValid
@@ -43,7 +44,7 @@ def store(*, entries: Sequence[Mapping[str, Any]], by: User | None) -> tuple[int
         fields = _fields(entry, found)
         members = _members(entry["members"], debts, found) if "members" in entry else None
         if name in names:
-            found["name"] = "This comes twice in the file."
+            found["name"] = _("This comes twice in the file.")
         names.add(name)
         if not found:
             try:
@@ -70,10 +71,10 @@ def store(*, entries: Sequence[Mapping[str, Any]], by: User | None) -> tuple[int
 def _refusal(problems: Problems) -> NotValid:
     told = [f"{where}: {text}" for where, text in list(problems.items())[:_MOST_TOLD]]
     if len(problems) > _MOST_TOLD:
-        told.append(f"And {len(problems) - _MOST_TOLD} more.")
+        told.append(_("And %(n)s more.") % {"n": len(problems) - _MOST_TOLD})
     return NotValid(
         "\n".join(told),
-        hint="Correct the file and import it again.",
+        hint=_("Correct the file and import it again."),
         fields={where: [text] for where, text in problems.items()},
     )
 
@@ -89,7 +90,7 @@ def _fields(entry: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
         if entry.get(name) is not None:
             found[name] = _text(entry, name, "", problems)
     if not found.setdefault("name", ""):
-        problems.setdefault("name", "This is missing.")
+        problems.setdefault("name", _("This is missing."))
     if "trigger_rate" in entry:
         rate = _number(entry, "trigger_rate", "", problems)
         found["trigger_rate"] = None if rate is None else float(rate)
@@ -108,7 +109,7 @@ def _members(
     entries: Any, debts: Mapping[str, Sequence[int]], problems: Problems
 ) -> list[dict[str, Any]]:
     if not isinstance(entries, list) or not all(isinstance(each, Mapping) for each in entries):
-        problems["members"] = "This is not a list of mappings."
+        problems["members"] = _("This is not a list of mappings.")
         return []
     return [
         _member(entry, debts, f"members[{number}].", problems)
@@ -125,14 +126,16 @@ def _member(
     name = _reference(entry.get("debt"))
     pks = debts.get(name, ())
     if not name:
-        problems[f"{path}debt"] = "This is missing."
+        problems[f"{path}debt"] = _("This is missing.")
     elif not pks:
-        problems[f"{path}debt"] = (
-            f"There is no debt '{name}'. Name it by its key, its external_ref or its ledger's id."
-        )
+        problems[f"{path}debt"] = _(
+            "There is no debt '%(name)s'. Name it by its key, its external_ref or its ledger's id."
+        ) % {"name": name}
     elif len(pks) > 1:
         keys = " and ".join(f"{KEY_PREFIX}{pk}" for pk in sorted(pks))
-        problems[f"{path}debt"] = f"'{name}' may be {keys}. Name it by what only it is called."
+        problems[f"{path}debt"] = _(
+            "'%(name)s' may be %(keys)s. Name it by what only it is called."
+        ) % {"name": name, "keys": keys}
     return {
         "item_id": pks[0] if pks else 0,
         "role": _text(entry, "role", path, problems),
@@ -146,9 +149,9 @@ def _refuse_unknown(
     entry: Mapping[str, Any], known: set[str], path: str, problems: Problems
 ) -> None:
     for name in entry.keys() - known:
-        problems[f"{path}{str(name)[:80]}"] = (
-            f"There is no field of this name. These are: {', '.join(sorted(known))}."
-        )
+        problems[f"{path}{str(name)[:80]}"] = _(
+            "There is no field of this name. These are: %(known)s."
+        ) % {"known": ", ".join(sorted(known))}
 
 
 def _text(entry: Mapping[str, Any], name: str, path: str, problems: Problems) -> str:
@@ -156,7 +159,7 @@ def _text(entry: Mapping[str, Any], name: str, path: str, problems: Problems) ->
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        problems[f"{path}{name}"] = "This is not a text."
+        problems[f"{path}{name}"] = _("This is not a text.")
         return ""
     return str(value).strip()
 
@@ -171,7 +174,7 @@ def _number(entry: Mapping[str, Any], name: str, path: str, problems: Problems) 
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        problems[f"{path}{name}"] = f"'{str(value)[:40]}' is not a number."
+        problems[f"{path}{name}"] = _("'%(value)s' is not a number.") % {"value": str(value)[:40]}
         return None
     return number
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import frames
 from debtreg.actions import audit, deciding, rights, scores
@@ -69,12 +70,18 @@ def update(
     rights.check(by, "scenario.change")
     scenario = FailureScenario.objects.select_for_update().filter(pk=pk).first()
     if scenario is None:
-        raise NotFound(f"There is no failure scenario {pk}.", hint="Look it up in the list.")
+        raise NotFound(
+            _("There is no failure scenario %(pk)s.") % {"pk": pk},
+            hint=_("Look it up in the list."),
+        )
     if revision is not None and revision != scenario.revision:
         raise ScenarioChanged(
-            f"'{scenario.name}' has changed since you read it: it is at revision"
-            f" {scenario.revision}, you have {revision}.",
-            hint="Read it again and repeat your change.",
+            _(
+                "'%(name)s' has changed since you read it: it is at revision %(revision)s, "
+                "you have %(yours)s."
+            )
+            % {"name": scenario.name, "revision": scenario.revision, "yours": revision},
+            hint=_("Read it again and repeat your change."),
         )
     before = list(scenario.members.all())
     old = _values(scenario, before)
@@ -128,10 +135,11 @@ def _checked(
         if problem := _too_much(scenario):
             problems["loss_high"] = [problem]
     if not members:
-        problems["members"] = ["A scenario needs a member: a debt that helps to bring it about."]
+        problems["members"] = [_("A scenario needs a member: a debt that helps to bring it about.")]
     elif len(members) > MOST_MEMBERS:
         problems["members"] = [
-            f"A scenario has at most {MOST_MEMBERS} members; these are {len(members)}."
+            _("A scenario has at most %(most_members)s members; these are %(n)s.")
+            % {"most_members": MOST_MEMBERS, "n": len(members)}
         ]
         members = members[:MOST_MEMBERS]
     there = _lock([*also, *(member["item_id"] for member in members)])
@@ -140,12 +148,15 @@ def _checked(
         found = member_problems(member)
         key = member["item_id"]
         if key not in there:
-            found["debt"] = f"There is no debt item {KEY_PREFIX}{key}."
+            found["debt"] = _("There is no debt item %(key_prefix)s%(key)s.") % {
+                "key_prefix": KEY_PREFIX,
+                "key": key,
+            }
         elif first.setdefault(key, number) != number:
-            found["debt"] = (
-                f"{KEY_PREFIX}{key} is a member already, in row {first[key] + 1}."
-                " A debt has one role in a scenario."
-            )
+            found["debt"] = _(
+                "%(key_prefix)s%(key)s is a member already, in row %(row)s. A debt has one role in "
+                "a scenario."
+            ) % {"key_prefix": KEY_PREFIX, "key": key, "row": first[key] + 1}
         problems |= {f"members[{number}].{name}": [text] for name, text in found.items()}
     if problems:
         raise not_valid(problems)
@@ -168,20 +179,22 @@ def member_problems(member: Mapping[str, Any]) -> dict[str, str]:
     chance, effect = member.get("probability"), member.get("effectiveness", 1)
     found = {}
     if role not in MemberRole.values:
-        found["role"] = f"This is one of: {', '.join(MemberRole.values)}."
+        found["role"] = _("This is one of: %(values)s.") % {"values": ", ".join(MemberRole.values)}
         return found
     if role == MemberRole.ALTERNATIVE and not group:
-        found["group"] = "An alternative needs a group: a name that it shares with its likes."
+        found["group"] = _("An alternative needs a group: a name that it shares with its likes.")
     elif role != MemberRole.ALTERNATIVE and group:
-        found["group"] = "Only alternatives have a group."
+        found["group"] = _("Only alternatives have a group.")
     elif len(group) > 40:
-        found["group"] = f"A group's name has at most 40 characters; this has {len(group)}."
+        found["group"] = _("A group's name has at most 40 characters; this has %(n)s.") % {
+            "n": len(group)
+        }
     if role == MemberRole.AMPLIFIER and (chance is None or not 0 <= chance <= 1):
-        found["probability"] = "An amplifier needs the chance that it adds, from 0 to 1."
+        found["probability"] = _("An amplifier needs the chance that it adds, from 0 to 1.")
     elif role != MemberRole.AMPLIFIER and chance is not None:
-        found["probability"] = "Only amplifiers have a chance."
+        found["probability"] = _("Only amplifiers have a chance.")
     if effect is None or not 0 <= effect <= 1:
-        found["effectiveness"] = "What the repair takes away lies between 0 and 1."
+        found["effectiveness"] = _("What the repair takes away lies between 0 and 1.")
     return found
 
 
@@ -192,10 +205,10 @@ def _too_much(scenario: FailureScenario) -> str:
     a_year = highest * (scenario.trigger_rate or 0.0)
     if a_year <= frames.COST_LIMIT:
         return ""
-    return (
-        f"This loses {a_year:.3g} a year, more than {plain(frames.COST_LIMIT)}."
-        " Check the units: events a year, money an event."
-    )
+    return _(
+        "This loses %(a_year)s a year, more than %(cost_limit)s. Check the units: events a "
+        "year, money an event."
+    ) % {"a_year": f"{a_year:.3g}", "cost_limit": plain(frames.COST_LIMIT)}
 
 
 def not_valid(problems: Mapping[str, Sequence[str]]) -> NotValid:
@@ -205,7 +218,7 @@ def not_valid(problems: Mapping[str, Sequence[str]]) -> NotValid:
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
     return NotValid(
         f"{where}{texts[0]}{more}",
-        hint="Correct this and send it again.",
+        hint=_("Correct this and send it again."),
         fields={name: list(texts) for name, texts in problems.items()},
     )
 
@@ -228,9 +241,9 @@ def _store(scenario: FailureScenario) -> None:
             scenario.save()
     except IntegrityError as error:
         raise NotValid(
-            f"name: there is a scenario '{scenario.name}' since a moment ago.",
-            hint="Change that one, or choose another name.",
-            fields={"name": ["This belongs to another scenario."]},
+            _("name: there is a scenario '%(name)s' since a moment ago.") % {"name": scenario.name},
+            hint=_("Change that one, or choose another name."),
+            fields={"name": [_("This belongs to another scenario.")]},
         ) from error
 
 
@@ -245,9 +258,12 @@ def _score(pks: Iterable[int]) -> None:
     if frame["too_large"].any():
         key = frame.loc[frame["too_large"], "item_id"].iloc[0]
         raise AmountTooLarge(
-            f"With this scenario {KEY_PREFIX}{key} would cost more than"
-            f" {plain(frames.COST_LIMIT)} a year, or return as many times its repair.",
-            hint="Check the units: events a year, money an event.",
+            _(
+                "With this scenario %(key_prefix)s%(key)s would cost more than %(cost_limit)s a "
+                "year, or return as many times its repair."
+            )
+            % {"key_prefix": KEY_PREFIX, "key": key, "cost_limit": plain(frames.COST_LIMIT)},
+            hint=_("Check the units: events a year, money an event."),
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import bulk, formulas, frames, losses, plans, republish, tracing, verdicts, versions
 from debtreg.actions import audit, deciding, jobs, promotion, rights
@@ -65,11 +66,12 @@ def cancel_run(*, run_id: int, by: User | None) -> ScoringRun:
     rights.check(by, "run.start")
     run = ScoringRun.objects.filter(pk=run_id).first()
     if run is None:
-        raise NotFound(f"There is no scoring run {run_id}.")
+        raise NotFound(_("There is no scoring run %(run_id)s.") % {"run_id": run_id})
     if not jobs.cancel(ScoringRun, run_id):
         raise Conflict(
-            f"Run {run_id} is over ({run.get_state_display().lower()}).",
-            hint="There is nothing to cancel.",
+            _("Run %(run_id)s is over (%(run)s).")
+            % {"run_id": run_id, "run": run.get_state_display().lower()},
+            hint=_("There is nothing to cancel."),
         )
     audit.record("run.cancel", run, by=by)
     run.refresh_from_db()
@@ -295,7 +297,7 @@ def explain(*, pk: int, item: DebtItem | None = None) -> dict[str, Any]:
     """
     item = item or DebtItem.objects.with_details().filter(pk=pk).first()
     if item is None:
-        raise NotFound(f"There is no debt item DEBT-{pk}.")
+        raise NotFound(_("There is no debt item DEBT-%(pk)s.") % {"pk": pk})
     items = frames.read_items("d.id = %s", [pk])
     catalog = frames.Catalog.read([pk])
     impacts = frames.read_impacts("i.item_id = %s ORDER BY i.id", [pk])

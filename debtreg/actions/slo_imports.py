@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from debtreg import formats
 from debtreg.actions import audit, catalog, deciding, rights, slos
@@ -105,9 +106,11 @@ def _store(text: str | bytes, source_format: str, team: str, by: User | None) ->
     rights.check(by, "slo.change")
     if source_format and source_format not in SourceFormat.values:
         raise NotValid(
-            f"There is no format '{source_format[:40]}'.",
-            hint=f"The formats are {', '.join(SourceFormat.values)}.",
-            fields={"format": [f"One of: {', '.join(SourceFormat.values)}."]},
+            _("There is no format '%(source_format)s'.") % {"source_format": source_format[:40]},
+            hint=_("The formats are %(values)s.") % {"values": ", ".join(SourceFormat.values)},
+            fields={
+                "format": [_("One of: %(values)s.") % {"values": ", ".join(SourceFormat.values)}]
+            },
         )
     contents = formats.read(text, source_format)
     deciding.lock_members()
@@ -118,9 +121,9 @@ def _team(slug: str) -> Team | None:
     team = Team.objects.filter(slug=slug).first() if slug else None
     if slug and team is None:
         raise NotValid(
-            f"There is no team '{slug[:80]}'.",
-            hint="Choose one of the teams, or none.",
-            fields={"team": ["There is no such team."]},
+            _("There is no team '%(slug)s'.") % {"slug": slug[:80]},
+            hint=_("Choose one of the teams, or none."),
+            fields={"team": [_("There is no such team.")]},
         )
     return team
 

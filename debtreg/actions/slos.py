@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from debtreg import budgets, readings
 from debtreg.actions import audit, rights, scores
@@ -67,9 +68,12 @@ def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
     if before is not None:
         if revision is not None and revision != before.revision:
             raise SloChanged(
-                f"'{before.name}' has changed since you read it: it is at revision"
-                f" {before.revision}, you have {revision}.",
-                hint="Read it again and repeat your change.",
+                _(
+                    "'%(name)s' has changed since you read it: it is at revision %(revision)s, "
+                    "you have %(yours)s."
+                )
+                % {"name": before.name, "revision": before.revision, "yours": revision},
+                hint=_("Read it again and repeat your change."),
             )
         _keep_what_is_measured(slo, before)
     _check(slo)
@@ -78,7 +82,7 @@ def _save(slo: Slo, by: User | None, revision: int | None = None) -> bool:
         return False
     if before is not None:
         slo.revision, slo.updated_at = before.revision + 1, timezone.now()
-    _store(slo, f"Somebody has added an SLO '{slo.name}' a moment ago.")
+    _store(slo, _("Somebody has added an SLO '%(name)s' a moment ago.") % {"name": slo.name})
     verb = "update" if before else "create"
     audit.record(f"slo.{verb}", slo, by=by, old=old, new=audit.values_of(slo))
     if before is not None and _asks_otherwise(before, slo):
@@ -143,7 +147,7 @@ def save_maintenance(*, maintenance: Maintenance, by: User | None) -> Maintenanc
     old = audit.values_of(before) if before else None
     if old == audit.values_of(maintenance):
         return maintenance
-    _store(maintenance, "Somebody has removed its service a moment ago.")
+    _store(maintenance, _("Somebody has removed its service a moment ago."))
     verb = "update" if before else "create"
     audit.record(
         f"maintenance.{verb}", maintenance, by=by, old=old, new=audit.values_of(maintenance)
@@ -191,23 +195,30 @@ def _problems(slo: Slo) -> Iterable[tuple[str, str]]:
     if objective is not None and objective >= 1:
         yield (
             "objective",
-            "100 % would leave no error budget to count with. Take one below it, as 99.99 %.",
+            _("100 % would leave no error budget to count with. Take one below it, as 99.99 %."),
         )
     elif objective is not None and objective <= 0:
-        yield "objective", "An objective is more than 0 %."
+        yield "objective", _("An objective is more than 0 %.")
     if slo.window == WindowKind.ROLLING:
         if slo.window_days is None or not 1 <= slo.window_days <= 366:
-            yield "window_days", "A rolling window has 1 to 366 days."
+            yield "window_days", _("A rolling window has 1 to 366 days.")
     elif slo.window_days is not None:
-        yield "window_days", "Only a rolling window has a number of days."
+        yield "window_days", _("Only a rolling window has a number of days.")
     if slo.time_zone not in time_zones():
-        yield "time_zone", f"There is no time zone '{slo.time_zone}'. Take one as Asia/Shanghai."
+        yield (
+            "time_zone",
+            _("There is no time zone '%(time_zone)s'. Take one as Asia/Shanghai.")
+            % {"time_zone": slo.time_zone},
+        )
     yield from _slice_problems(slo)
     if slo.kind == SliKind.LATENCY:
         if not slo.threshold_ms or slo.threshold_ms <= 0:
-            yield "threshold_ms", "Latency needs a threshold: the milliseconds that are still good."
+            yield (
+                "threshold_ms",
+                _("Latency needs a threshold: the milliseconds that are still good."),
+            )
     elif slo.threshold_ms is not None:
-        yield "threshold_ms", "Only latency has a threshold."
+        yield "threshold_ms", _("Only latency has a threshold.")
     yield from _query_problems(slo)
 
 
@@ -215,38 +226,47 @@ def _slice_problems(slo: Slo) -> Iterable[tuple[str, str]]:
     if slo.method != Method.TIMESLICES:
         for name in ("slice_seconds", "slice_target"):
             if getattr(slo, name) is not None:
-                yield name, "Only Timeslices have this; Occurrences count single events."
+                yield name, _("Only Timeslices have this; Occurrences count single events.")
         return
     if slo.slice_seconds not in STEPS:
         steps = ", ".join(str(step // 60) for step in STEPS)
-        yield "slice_seconds", f"A slice has whole minutes that divide an hour: {steps}."
+        yield (
+            "slice_seconds",
+            _("A slice has whole minutes that divide an hour: %(steps)s.") % {"steps": steps},
+        )
     elif slo.connection and slo.slice_seconds % slo.connection.step_seconds:
         yield (
             "slice_seconds",
-            f"Readings of {slo.connection.name} cover {slo.connection.step_seconds} s each: a slice"
-            " is a multiple of that.",
+            _("Readings of %(name)s cover %(step_seconds)s s each: a slice is a multiple of that.")
+            % {"name": slo.connection.name, "step_seconds": slo.connection.step_seconds},
         )
     if slo.slice_target is None or not 0 < slo.slice_target <= 1:
-        yield "slice_target", "Say from which ratio on a slice is good: above 0 and up to 100 %."
+        yield "slice_target", _("Say from which ratio on a slice is good: above 0 and up to 100 %.")
 
 
 def _query_problems(slo: Slo) -> Iterable[tuple[str, str]]:
     if slo.good_query and slo.bad_query:
-        yield "bad_query", "Ask for good events or for bad ones, not for both."
+        yield "bad_query", _("Ask for good events or for bad ones, not for both.")
     if (slo.good_query or slo.bad_query) and not slo.total_query:
-        yield "total_query", "Good or bad events need a query for all events beside them."
+        yield "total_query", _("Good or bad events need a query for all events beside them.")
     if slo.total_query and not (slo.good_query or slo.bad_query):
-        yield "good_query", "All events need a query for the good or the bad ones beside them."
+        yield "good_query", _("All events need a query for the good or the bad ones beside them.")
     if slo.connection_id is None:
         return
     if not slo.total_query:
-        yield "total_query", f"Without queries there is nothing to ask {slo.connection} for."
+        yield (
+            "total_query",
+            _("Without queries there is nothing to ask %(connection)s for.")
+            % {"connection": slo.connection},
+        )
     for name in _COUNTS:
         if (query := getattr(slo, name)) and not WINDOW.search(query):
             yield (
                 name,
-                "It has to name {{.window}}, the time that one reading covers, as in"
-                " sum(increase(http_requests_total[{{.window}}])).",
+                _(
+                    "It has to name {{.window}}, the time that one reading covers, as in "
+                    "sum(increase(http_requests_total[{{.window}}]))."
+                ),
             )
 
 
@@ -271,7 +291,7 @@ def _store(obj: models.Model, problem: str) -> None:
         with transaction.atomic():
             obj.save()
     except IntegrityError as error:
-        raise Conflict(problem, hint="Load it again and repeat your change.") from error
+        raise Conflict(problem, hint=_("Load it again and repeat your change.")) from error
 
 
 def _differ(before: models.Model, after: models.Model, names: Iterable[str]) -> bool:

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.translation import gettext as _
 
 from debtreg.actions import audit, rights
 from debtreg.actions.debt import NotValid, not_valid
@@ -27,20 +28,21 @@ def create_token(
     """Issue a bearer token for a user; its text is returned once and never again."""
     if by is not None and by != user and not by.is_one_of():
         raise NotAllowed(
-            f"You may not create tokens for {user}.", hint="Ask an administrator, or them."
+            _("You may not create tokens for %(user)s.") % {"user": user},
+            hint=_("Ask an administrator, or them."),
         )
     name = name.strip()
     if not name or len(name) > 80:
         raise NotValid(
-            "A token needs a name of up to 80 characters.",
-            hint="Say what will use it, such as 'nightly export'.",
-            fields={"name": ["1 to 80 characters."]},
+            _("A token needs a name of up to 80 characters."),
+            hint=_("Say what will use it, such as 'nightly export'."),
+            fields={"name": [_("1 to 80 characters.")]},
         )
     if expires_at is not None and expires_at <= timezone.now():
         raise NotValid(
-            "The token would have expired already.",
-            hint="Choose a later day, or none.",
-            fields={"expires_at": ["This lies in the past."]},
+            _("The token would have expired already."),
+            hint=_("Choose a later day, or none."),
+            fields={"expires_at": [_("This lies in the past.")]},
         )
     token, text = ApiToken.issue(user=user, name=name, expires_at=expires_at)
     audit.record("token.create", token, by=by, new={"user": user.username, "name": name})
@@ -52,7 +54,7 @@ def revoke_token(*, token_id: int, by: User | None) -> ApiToken:
     """End a token for good. Harmless if it is revoked already."""
     token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
     if token is None or (by is not None and token.user_id != by.pk and not by.is_one_of()):
-        raise NotFound("You have no such token.")
+        raise NotFound(_("You have no such token."))
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
@@ -85,7 +87,7 @@ def visit(*, user: User) -> datetime | None:
 def choose_language(*, user: User, language: str) -> None:
     """Show pages to this person in a language from now on; "" asks their browser."""
     if language not in ("", *dict(settings.LANGUAGES)):
-        raise NotValid(f"There are no pages in {language!r}.")
+        raise NotValid(_("There are no pages in %(language)s.") % {"language": repr(language)})
     user.language = language
     User.objects.filter(pk=user.pk).update(language=language)
 

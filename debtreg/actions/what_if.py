@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from debtreg import losses, plans, tracing, versions
 from debtreg.actions import audit, jobs, policies, rights, scores
@@ -52,8 +53,8 @@ def cancel(*, version: int, by: User | None) -> WhatIf:
     job = WhatIf.objects.filter(policy=row, state__in=OPEN).first()
     if job is None or not jobs.cancel(WhatIf, job.pk):
         raise Conflict(
-            f"Nobody is working out what version {version} would move.",
-            hint="There is nothing to cancel.",
+            _("Nobody is working out what version %(version)s would move.") % {"version": version},
+            hint=_("There is nothing to cancel."),
         )
     audit.record("policy.what_if_cancel", row, by=by, new={"what_if": job.pk})
     job.refresh_from_db()

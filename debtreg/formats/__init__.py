@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from debtreg.formats import backstage, documents, openslo, sloth
 from debtreg.formats.documents import Document, NotReadable
 from debtreg.formats.entries import Contents
@@ -32,7 +34,7 @@ def read(text: str | bytes, source_format: str = "") -> Contents:
         backstage.refuse_skeleton(raw)
     found = documents.load(text)
     if not found:
-        raise NotReadable("There is nothing in it.", hint="Choose a file, or paste its text.")
+        raise NotReadable(_("There is nothing in it."), hint=_("Choose a file, or paste its text."))
     return READERS[source_format or guess(found)](found)
 
 
@@ -47,7 +49,9 @@ def guess(found: list[Document]) -> str:
                 if recognizes(each):
                     return name
     raise NotReadable(
-        "What format this is can't be told: no object has an apiVersion of OpenSLO, Sloth or"
-        " Backstage.",
-        hint="Choose the format, or add the apiVersion.",
+        _(
+            "What format this is can't be told: no object has an apiVersion of OpenSLO, Sloth or "
+            "Backstage."
+        ),
+        hint=_("Choose the format, or add the apiVersion."),
     )

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from debtreg.formats import documents
 from debtreg.formats.documents import Document, NotReadable
 from debtreg.formats.entries import (
@@ -88,9 +90,12 @@ def refuse_skeleton(text: str) -> None:
     for number, line in enumerate(text.splitlines(), start=1):
         if _SKELETON.search(line):
             raise NotReadable(
-                f"Line {number}: this is a skeleton of Backstage's scaffolder, with places that are"
-                f" to be filled in: {line.strip()[:60]}",
-                hint="Import the catalog-info.yaml that was made of it.",
+                _(
+                    "Line %(number)s: this is a skeleton of Backstage's scaffolder, with places "
+                    "that are to be filled in: %(line)s"
+                )
+                % {"number": number, "line": line.strip()[:60]},
+                hint=_("Import the catalog-info.yaml that was made of it."),
             )
 
 

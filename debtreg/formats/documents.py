@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import yaml
+from django.utils.translation import gettext as _
 
 from debtreg.errors import DebtregError
 
@@ -81,7 +82,8 @@ def load(text: str | bytes) -> list[Document]:
         text = _decoded(text)
     if len(text) > MOST_BYTES:
         raise NotReadable(
-            f"This is longer than {MOST_BYTES >> 20} MiB.", hint="Split it into several files."
+            _("This is longer than %(n)s MiB.") % {"n": MOST_BYTES >> 20},
+            hint=_("Split it into several files."),
         )
     try:
         roots = list(_compose(_counted(yaml.parse(text, Loader=_LOADER))))
@@ -89,13 +91,14 @@ def load(text: str | bytes) -> list[Document]:
         mark = error.problem_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise NotReadable(
-            f"This is not YAML{where}: {error.problem or 'it breaks off'}.",
-            hint="Correct the line. Blanks at its beginning count, and tabs are none.",
+            _("This is not YAML%(where)s: %(problem)s.")
+            % {"where": where, "problem": error.problem or "it breaks off"},
+            hint=_("Correct the line. Blanks at its beginning count, and tabs are none."),
         ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise NotReadable(
-            f"This is not YAML: {str(error).partition(chr(10))[0]}.",
-            hint="Save it as plain text in UTF-8.",
+            _("This is not YAML: %(error)s.") % {"error": str(error).partition(chr(10))[0]},
+            hint=_("Save it as plain text in UTF-8."),
         ) from error
     room = _Room()
     found: list[Document] = []
@@ -115,14 +118,16 @@ def load_one(text: str | bytes) -> Any:
     found = load(text)
     if len(found) > 1:
         raise NotReadable(
-            f"Line {found[1].line}: a second document begins here, and one is expected.",
-            hint="Take the line with --- out, or split the file.",
+            _("Line %(line)s: a second document begins here, and one is expected.")
+            % {"line": found[1].line},
+            hint=_("Take the line with --- out, or split the file."),
         )
     for document in found:
         for path in document.repeated:
             raise NotReadable(
-                f"Line {document.line_of(path)}: {path[:200]} stands here twice.",
-                hint="Take out the one that does not hold.",
+                _("Line %(document)s: %(path)s stands here twice.")
+                % {"document": document.line_of(path), "path": path[:200]},
+                hint=_("Take out the one that does not hold."),
             )
     return found[0].value if found else None
 
@@ -155,8 +160,8 @@ def _decoded(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotReadable(
-            f"This is not text in UTF-8: byte {error.start + 1} is none of it.",
-            hint="Save it as UTF-8.",
+            _("This is not text in UTF-8: byte %(n)s is none of it.") % {"n": error.start + 1},
+            hint=_("Save it as UTF-8."),
         ) from error
 
 
@@ -185,8 +190,12 @@ def _counted(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
 
 def _too_many(line: int) -> NotReadable:
     return NotReadable(
-        f"Line {line}: there are more than {MOST_VALUES:,} values here, aliases counted each time.",
-        hint="Split the file, and write out what its aliases stand for.",
+        _(
+            "Line %(line)s: there are more than %(most_values)s values here, aliases counted "
+            "each time."
+        )
+        % {"line": line, "most_values": f"{MOST_VALUES:,}"},
+        hint=_("Split the file, and write out what its aliases stand for."),
     )
 
 
@@ -207,8 +216,9 @@ def _node(event: Any, events: Iterator[yaml.Event], anchors: dict[str, _Node], d
     if isinstance(event, yaml.AliasEvent):
         if event.anchor not in anchors:
             raise NotReadable(
-                f"Line {line}: nothing before it is called &{str(event.anchor)[:40]}.",
-                hint="Put asterisks that belong to a text in quotes.",
+                _("Line %(line)s: nothing before it is called &%(anchor)s.")
+                % {"line": line, "anchor": str(event.anchor)[:40]},
+                hint=_("Put asterisks that belong to a text in quotes."),
             )
         return anchors[event.anchor]
     if isinstance(event, yaml.ScalarEvent):
@@ -234,8 +244,12 @@ def _node(event: Any, events: Iterator[yaml.Event], anchors: dict[str, _Node], d
 
 def _too_deep(line: int) -> NotReadable:
     return NotReadable(
-        f"Line {line}: this is nested more than {DEEPEST} deep, or an alias stands within itself.",
-        hint="Write out what its aliases stand for.",
+        _(
+            "Line %(line)s: this is nested more than %(deepest)s deep, or an alias stands within "
+            "itself."
+        )
+        % {"line": line, "deepest": DEEPEST},
+        hint=_("Write out what its aliases stand for."),
     )
 
 
@@ -271,8 +285,9 @@ class _Reader:
             raise _too_deep(node.line)
         if node.tag and node.tag not in _TAGS:
             raise NotReadable(
-                f"Line {node.line}: values of the kind {node.tag[:60]} are not read.",
-                hint="Write it as text.",
+                _("Line %(line)s: values of the kind %(tag)s are not read.")
+                % {"line": node.line, "tag": node.tag[:60]},
+                hint=_("Write it as text."),
             )
         if node.kind == "mapping":
             return self._mapping(node, path, depth)
@@ -289,8 +304,8 @@ class _Reader:
         for key, value in node.children:
             if key.kind != "scalar":
                 raise NotReadable(
-                    f"Line {key.line}: a key is a list or a mapping.",
-                    hint="Keys are texts. Put braces that belong to a template in quotes.",
+                    _("Line %(line)s: a key is a list or a mapping.") % {"line": key.line},
+                    hint=_("Keys are texts. Put braces that belong to a template in quotes."),
                 )
             name = _storable_text(key)
             if name == "<<" and key.is_plain:
@@ -327,8 +342,9 @@ class _Reader:
 def _storable_text(node: _Node) -> str:
     if _UNSTORABLE.search(node.text):
         raise NotReadable(
-            f"Line {node.line}: NUL and halves of surrogate pairs can't be stored.",
-            hint="Take these characters out.",
+            _("Line %(line)s: NUL and halves of surrogate pairs can't be stored.")
+            % {"line": node.line},
+            hint=_("Take these characters out."),
         )
     return node.text
 

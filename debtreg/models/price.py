@@ -39,14 +39,14 @@ PRICE_KINDS = [choice for choice in ImpactKind.choices if choice[0] != ImpactKin
     (DAY_RATE, "Person-day")
 ]
 PRICE_UNITS = {
-    ImpactKind.LATENCY: "per ms and request",
-    ImpactKind.ERRORS: "per failure",
-    ImpactKind.DOWNTIME: "per minute",
-    ImpactKind.CREDITS: "per breach",
-    ImpactKind.COMPLIANCE: "per finding",
-    ImpactKind.TOIL: "per hour",
-    ImpactKind.DRAG: "per hour",
-    DAY_RATE: "per person-day",
+    ImpactKind.LATENCY: _("per ms and request"),
+    ImpactKind.ERRORS: _("per failure"),
+    ImpactKind.DOWNTIME: _("per minute"),
+    ImpactKind.CREDITS: _("per breach"),
+    ImpactKind.COMPLIANCE: _("per finding"),
+    ImpactKind.TOIL: _("per hour"),
+    ImpactKind.DRAG: _("per hour"),
+    DAY_RATE: _("per person-day"),
 }
 
 
