@@ -105,7 +105,8 @@ def _check_capacity(iteration: Iteration, before: Iteration) -> None:
         )
         raise TooSmall(
             message,
-            hint=f"Move {over:g} person-days to another iteration first, or let them wait.",
+            hint=_("Move %(over)s person-days to another iteration first, or let them wait.")
+            % {"over": f"{over:g}"},
             fields={"capacity_days": [message]},
         )
 

@@ -122,7 +122,7 @@ def save_user(*, user: User, teams: Iterable[Team], by: User | None) -> User:
     if user.pk:
         before = User.objects.select_for_update().filter(pk=user.pk).first()
         if before is None:
-            raise NotFound("There is no such person.", hint="Look them up in the list.")
+            raise NotFound(_("There is no such person."), hint=_("Look them up in the list."))
         old = _said(before)
     else:
         user.set_unusable_password()
@@ -145,7 +145,7 @@ def give_password(*, user_id: int, by: User | None) -> str:
     rights.check(by, "user.change")
     user = User.objects.select_for_update().filter(pk=user_id).first()
     if user is None:
-        raise NotFound("There is no such person.", hint="Look them up in the list.")
+        raise NotFound(_("There is no such person."), hint=_("Look them up in the list."))
     password = get_random_string(16)
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -159,16 +159,16 @@ def change_password(*, user: User, old: str, new: str) -> None:
     locked = User.objects.select_for_update().get(pk=user.pk)
     if not locked.check_password(old):
         raise NotValid(
-            "That is not your present password.",
-            hint="Type it again, or have an administrator give you a new one.",
-            fields={"old": ["This is not your password."]},
+            _("That is not your present password."),
+            hint=_("Type it again, or have an administrator give you a new one."),
+            fields={"old": [_("This is not your password.")]},
         )
     try:
         password_validation.validate_password(new, locked)
     except ValidationError as error:
         raise NotValid(
-            "The new password is too weak: " + " ".join(error.messages),
-            hint="Choose a longer one that is nobody's name and no common word.",
+            _("The new password is too weak: ") + " ".join(error.messages),
+            hint=_("Choose a longer one that is nobody's name and no common word."),
             fields={"new": error.messages},
         ) from error
     user.set_password(new)
@@ -187,8 +187,8 @@ def _keep_an_administrator() -> None:
     # Two who step back at once must not both see the other: whoever comes second waits here.
     if not list(left.select_for_update().values_list("pk", flat=True)):
         raise Conflict(
-            "This would leave nobody to administer debtreg.",
-            hint="Make somebody else an administrator first.",
+            _("This would leave nobody to administer debtreg."),
+            hint=_("Make somebody else an administrator first."),
         )
 
 
