@@ -457,4 +457,8 @@ def _roi_formula(score: Any, rough: bool) -> str:
         return ""
     benefit = _shown(score["weighted_benefit"], 2 if rough else 6)
     roi = seen_ratio(float(score["roi"]), rough, versions.thresholds())
-    return f"{benefit} a year / {_shown(score['repair_cost'])} {'≈' if rough else '='} {roi:,f}"
+    return _("%(benefit)s a year / %(repair)s %(about)s") % {
+        "benefit": benefit,
+        "repair": _shown(score["repair_cost"]),
+        "about": f"{'≈' if rough else '='} {roi:,f}",
+    }

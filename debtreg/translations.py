@@ -23,6 +23,7 @@ LOCALE = ROOT / "locale"
 SOURCES = ("debtreg/**/*.py", "templates/**/*.html")
 # Babel knows gettext's own functions; Django has a lazy one beside each.
 _KEYWORDS = {f"{name}_lazy": said for name, said in DEFAULT_KEYWORDS.items()} | DEFAULT_KEYWORDS
+_KEYWORDS |= {"gettext_noop": None}
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 
 

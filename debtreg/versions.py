@@ -203,10 +203,10 @@ def _standing() -> Standing:
             refused = refused or error
             continue
         if refused:
-            log.error("policy_refused", problem=refused.message, in_force=policy.version)
+            log.error("policy_refused", refused=refused.version, in_force=policy.version)
         return Standing(activation.policy, policy, refused)
     problem = NoPolicy()
-    log.error("policy_missing", problem=refused.message if refused else problem.message)
+    log.error("policy_missing", refused=refused.version if refused else None)
     return Standing(None, None, problem)
 
 

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import BooleanField, ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .slo import MonthBasis, WindowKind
 from .words import known_words
@@ -33,7 +34,7 @@ def unusable_reference(reference: str) -> str:
 class Contract(models.Model):
     """An agreement on service levels, within a company or with a customer."""
 
-    reference = models.CharField(max_length=80, unique=True, help_text="Its number, as SLA-01.")
+    reference = models.CharField(max_length=80, unique=True, help_text=_("Its number, as SLA-01."))
     name = models.CharField(max_length=200, blank=True)
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)

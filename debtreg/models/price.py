@@ -36,7 +36,7 @@ class ImpactKind(models.TextChoices):
 
 DAY_RATE = "day_rate"
 PRICE_KINDS = [choice for choice in ImpactKind.choices if choice[0] != ImpactKind.STATED] + [
-    (DAY_RATE, "Person-day")
+    (DAY_RATE, _("Person-day"))
 ]
 PRICE_UNITS = {
     ImpactKind.LATENCY: _("per ms and request"),

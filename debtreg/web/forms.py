@@ -10,6 +10,7 @@ from django.conf import settings
 from django.forms import formset_factory
 from django.forms.models import construct_instance
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -471,7 +472,7 @@ class PolicyForm(forms.Form):
 
     @staticmethod
     def _explained(field: versions.Field) -> str:
-        meaning = field.meaning[0].upper() + field.meaning[1:]
+        meaning = capfirst(_(field.meaning))
         bounds = _("From %(low)s to %(high)s.") % {
             "low": units.number(field.low),
             "high": units.number(field.high),

@@ -96,7 +96,12 @@ def _groups(payload: Any, other: Any) -> list[dict[str, Any]]:
     """Every field of two payloads in words, in groups; what is no field of a policy comes last."""
     new, old = versions.flat(payload), versions.flat(other)
     rows = [
-        (words.policy_group(field.path), words.POLICY_FIELDS[field.path], field.path, field.meaning)
+        (
+            words.policy_group(field.path),
+            words.POLICY_FIELDS[field.path],
+            field.path,
+            _(field.meaning),
+        )
         for field in versions.FIELDS
     ]
     known = {field.path for field in versions.FIELDS}
@@ -109,7 +114,7 @@ def _groups(payload: Any, other: Any) -> list[dict[str, Any]]:
         groups[group].append(
             {
                 "label": label,
-                "meaning": meaning,
+                "meaning": _(meaning),
                 "old": _shown(path, old.get(path)),
                 "new": _shown(path, new.get(path)),
                 "differs": old.get(path) != new.get(path),

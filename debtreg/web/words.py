@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from debtreg.models import ImpactKind
 
@@ -125,6 +126,19 @@ POLICY_FIELDS = {
     "priority.p1_cost_share": _("P1: yearly cost"),
     "priority.negligible_share": _("P3: yearly cost"),
 }
+# What a policy's schema says of them, in scoring, which knows no languages: translated when shown.
+POLICY_MEANINGS = (
+    gettext_noop("multiplier of the benefit, neutral 1"),
+    gettext_noop("part added to the repair cost; 0.15 is 15 %"),
+    gettext_noop("a marginal ROI above it is promoted; strictly above"),
+    gettext_noop("an entry that nobody started goes back below this marginal ROI"),
+    gettext_noop("promotion also needs this probability of beating the threshold; 0 is off"),
+    gettext_noop("P0 above this share of an error budget"),
+    gettext_noop("P0 for a gate of a scenario with this share of the annual cost"),
+    gettext_noop("P1 above this share of an error budget"),
+    gettext_noop("P1 from this share of the annual cost"),
+    gettext_noop("P3 below this share of the annual cost"),
+)
 POLICY_GROUPS = {
     "promotion": _("What is promoted"),
     "weights": _("How much each kind of impact counts"),
@@ -153,6 +167,20 @@ JOBS = {
     "whatif": _("What a policy would move"),
     "fetch": _("Fetch of readings"),
 }
+
+# What jobs say of themselves while they run.
+STAGES = (
+    gettext_noop("reading"),
+    gettext_noop("understanding"),
+    gettext_noop("staging"),
+    gettext_noop("storing"),
+    gettext_noop("scoring"),
+    gettext_noop("promoting"),
+    gettext_noop("comparing"),
+    gettext_noop("writing"),
+    gettext_noop("publishing"),
+    gettext_noop("fetching"),
+)
 
 # What a column of a ledger may be; the names are those of debtreg.ledger.FIELDS.
 LEDGER_FIELDS = {
