@@ -95,7 +95,8 @@ def cancel(*, site: Connection, by: User | None) -> Fetch:
         fetch = Fetch.objects.filter(connection=site).first()
         if fetch is None or not jobs.cancel(Fetch, fetch.pk):
             raise Conflict(
-                f"Nothing is being fetched from '{site.name}'.", hint="There is nothing to cancel."
+                _("Nothing is being fetched from '%(name)s'.") % {"name": site.name},
+                hint=_("There is nothing to cancel."),
             )
         audit.record("connection.cancel_fetch", site, by=by)
         fetch.refresh_from_db()
