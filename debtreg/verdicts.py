@@ -54,7 +54,9 @@ def describe(story: dict[str, Any], item: DebtItem) -> dict[str, Any]:
     code, why = _decided(story, item, entry, missing)
     if missing and code != "blocked":
         # It holds it back beside all else.
-        why += f" It also needs {listed(missing)} first, which is not promoted."
+        why += _(" It also needs %(missing)s first, which is not promoted.") % {
+            "missing": listed(missing)
+        }
     return {
         "verdict": code,
         "verdict_reason": f"{what}{why}".strip(),

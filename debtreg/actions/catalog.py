@@ -204,8 +204,9 @@ def load(*, document: Mapping[str, Any], by: User | None) -> dict[str, int]:
     unknown = [str(name) for name in document if name not in _SECTIONS]
     if unknown and not document.get("slas"):
         raise NotValid(
-            f"The catalog has no section '{unknown[0]}'.",
-            hint=f"Its sections are {', '.join(_SECTIONS)}; others are kept with its slas only.",
+            _("The catalog has no section '%(unknown)s'.") % {"unknown": unknown[0]},
+            hint=_("Its sections are %(sections)s; others are kept with its slas only.")
+            % {"sections": ", ".join(_SECTIONS)},
         )
     deciding.lock_members()
     loader = _Loader(by)

@@ -171,7 +171,10 @@ def values_of(entry: Mapping[str, Any]) -> tuple[dict[str, Any], Said]:
             }
             continue
         if isinstance(text := found[column], str) and len(text) > longest:
-            problems[name] = f"is {len(text):,} characters long; {longest:,} are the most."
+            problems[name] = _("is %(n)s characters long; %(longest)s are the most.") % {
+                "n": f"{len(text):,}",
+                "longest": f"{longest:,}",
+            }
     if problem := unusable_reference(found.get("reference", "")[: _LONGEST["id"]]):
         problems.setdefault("id", problem)
     found["extra"], said = _kept(entry, tuple(ENTRY))
@@ -324,7 +327,7 @@ def _preview(
             text = _("“%(name)s” is no service of the catalog, or of several.") % {"name": name}
             found.append({"kind": "edge_missing", "text": text})
     if scope and not any(names):
-        text = f"“{scope}” names more than a consumer and its provider."
+        text = _("“%(scope)s” names more than a consumer and its provider.") % {"scope": scope}
         found.append({"kind": "edge_missing", "text": text})
     if consumer and provider and not graph.has_edge(consumer, provider):
         text = _("The catalog has no dependency %(slugs)s → %(slugs2)s.") % {

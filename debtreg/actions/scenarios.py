@@ -215,7 +215,7 @@ def not_valid(problems: Mapping[str, Sequence[str]]) -> NotValid:
     """All that is wrong as one error: the first in words, and how many more there are."""
     name, texts = next(iter(problems.items()))
     where = "" if name == "__all__" else f"{name}: "
-    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    more = _(" (%(n)s more)") % {"n": len(problems) - 1} if len(problems) > 1 else ""
     return NotValid(
         f"{where}{texts[0]}{more}",
         hint=_("Correct this and send it again."),

@@ -267,9 +267,9 @@ class _Room:
         self.characters -= len(node.text)
         if self.characters < 0:
             raise NotReadable(
-                f"Line {node.line}: this is longer than {MOST_BYTES >> 20} MiB, aliases counted"
-                " each time.",
-                hint="Split the file, and write out what its aliases stand for.",
+                _("Line %(line)s: this is longer than %(n)s MiB, aliases counted each time.")
+                % {"line": node.line, "n": MOST_BYTES >> 20},
+                hint=_("Split the file, and write out what its aliases stand for."),
             )
 
 
@@ -312,8 +312,9 @@ class _Reader:
                 for each in value.children if value.kind == "list" else [value]:
                     if each.kind != "mapping":
                         raise NotReadable(
-                            f"Line {key.line}: << takes in a mapping, or a list of mappings.",
-                            hint="Put it in quotes if it is a name.",
+                            _("Line %(line)s: << takes in a mapping, or a list of mappings.")
+                            % {"line": key.line},
+                            hint=_("Put it in quotes if it is a name."),
                         )
                     merged = self.read(each, path, depth + 1) | merged
                 continue
