@@ -91,7 +91,7 @@ def _decided(
 ) -> tuple[str, str]:
     today, threshold, floor = timezone.localdate(), story["threshold"], story["demote_below"]
     known = story["marginal_roi"] is not None
-    end = ". " if known else ""
+    end = _(". ") if known else ""
     started = item.status == DebtStatus.DOING or (entry and entry.state == EntryState.STARTED)
     roi = float(story["marginal_roi"]) if known else 0.0
     if item.team_id is None:

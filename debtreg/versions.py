@@ -203,7 +203,9 @@ def _standing() -> Standing:
             refused = refused or error
             continue
         if refused:
-            log.error("policy_refused", refused=refused.version, in_force=policy.version)
+            # In English, whoever's request it was that came upon it.
+            problem = f"Version {refused.version} of the scoring policy is refused."
+            log.error("policy_refused", problem=problem, in_force=policy.version)
         return Standing(activation.policy, policy, refused)
     problem = NoPolicy()
     log.error("policy_missing", refused=refused.version if refused else None)
