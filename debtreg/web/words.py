@@ -168,6 +168,14 @@ JOBS = {
     "fetch": _("Fetch of readings"),
 }
 
+# Grades as they stand beside a number.
+GRADES = (
+    gettext_noop("measured"),
+    gettext_noop("inferred"),
+    gettext_noop("estimated"),
+    gettext_noop("default"),
+)
+
 # What jobs say of themselves while they run.
 STAGES = (
     gettext_noop("reading"),
