@@ -204,8 +204,8 @@ def _standing() -> Standing:
             continue
         if refused:
             # In English, whoever's request it was that came upon it.
-            problem = f"Version {refused.version} of the scoring policy is refused."
-            log.error("policy_refused", problem=problem, in_force=policy.version)
+            said = f"Version {refused.version} of the scoring policy is refused."
+            log.error("policy_refused", problem=said, in_force=policy.version)
         return Standing(activation.policy, policy, refused)
     problem = NoPolicy()
     log.error("policy_missing", refused=refused.version if refused else None)
