@@ -286,11 +286,15 @@ def _follow(item: DebtItem) -> None:
         if item.team is not None and entry.team != item.team:
             entry.team, entry.iteration, entry.placed = item.team, None, False
             entry.displaced, entry.displaced_by = [], ""
+            entry.reason = (
+                f"It has come to {item.team.name} with its debt; the next run says whether it stays"
+                " and finds it a place."
+            )
         if item.status == DebtStatus.DOING:
             entry.state = EntryState.STARTED
         else:
             entry.state = EntryState.PLANNED if entry.iteration else EntryState.UNSCHEDULED
-        names = ("team", "iteration", "state", "placed", "displaced", "displaced_by")
+        names = ("team", "iteration", "state", "placed", "displaced", "displaced_by", "reason")
         entry.save(update_fields=names)
 
 

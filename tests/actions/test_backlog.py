@@ -354,6 +354,7 @@ def test_an_item_that_goes_to_another_team_waits_in_its_backlog(new, sprint):
     entry = entry_of(item)
     assert (entry.team, entry.iteration, entry.state) == (other, None, "unscheduled")
     assert backlog.days_left(sprint) == 5
+    assert entry.reason.startswith(f"It has come to {entry.team.name} with its debt")
 
 
 def test_an_item_that_belongs_to_no_team_any_more_leaves_the_backlog(new, sprint):
