@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -50,7 +50,7 @@ def describe(story: dict[str, Any], item: DebtItem) -> dict[str, Any]:
         known[item.pk] = BacklogEntry.objects.active().filter(item=item).first()
     entry = known[item.pk]
     what = _returns(story)
-    missing = _missing([item])
+    missing = _missing(item)
     code, why = _decided(story, item, entry, missing)
     if missing and code != "blocked":
         # It holds it back beside all else.
@@ -166,7 +166,7 @@ def _unable(keys: Sequence[str]) -> str:
             return _("%(key)s is vetoed") % {"key": other.key}
         if other.is_accepted(today):
             return _("%(key)s is accepted") % {"key": other.key}
-        if missing := _missing([other]):
+        if missing := _missing(other):
             return _("%(key)s needs %(missing)s first, which is not promoted") % {
                 "key": other.key,
                 "missing": listed(missing),
@@ -174,13 +174,19 @@ def _unable(keys: Sequence[str]) -> str:
     return ""
 
 
-def _missing(items: Sequence[DebtItem]) -> list[str]:
-    """What these need first that is neither done, nor started, nor promoted."""
-    active = BacklogEntry.objects.active().values("item")
-    needs = DebtItem.objects.filter(dependents__in=items).exclude(
-        Q(status__in=(DebtStatus.DONE, DebtStatus.DOING)) | Q(pk__in=active)
-    )
-    return [f"DEBT-{pk}" for pk in needs.order_by("pk").values_list("pk", flat=True).distinct()]
+def _missing(item: DebtItem) -> list[str]:
+    """What it needs first that is neither done, nor started, nor promoted."""
+    known = memo.kept("needs")
+    if item.pk not in known:
+        active = BacklogEntry.objects.active().filter(item=OuterRef("needs"))
+        links = item.needs_links.select_related("needs").annotate(is_promoted=Exists(active))
+        known[item.pk] = list(links)
+    moving = (DebtStatus.DONE, DebtStatus.DOING)
+    return [
+        f"DEBT-{link.needs_id}"
+        for link in sorted(known[item.pk], key=lambda link: link.needs_id)
+        if link.needs.status not in moving and not link.is_promoted
+    ]
 
 
 def _ratio(value: Any, rough: bool) -> str:

@@ -65,6 +65,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
         .select_related("item", "needs")
         .annotate(is_promoted=Exists(active))
     )
+    needs = memo.kept("needs")[pk] = [link for link in links if link.item_id == pk]
     memberships = _memberships(item)
     try:
         story = with_words(scores.explain(pk=pk, item=item))
@@ -87,7 +88,7 @@ def detail(request: PageRequest, pk: int) -> HttpResponse:
             "more_events": more_events,
             "past_entries": [each for each in entries if each.closed_at][:MOST_ENTRIES],
             "memberships": memberships,
-            "needs": [link for link in links if link.item_id == pk],
+            "needs": needs,
             "needed_by": [link.item for link in links if link.needs_id == pk],
             "ledger_rows": LedgerRow.objects.filter(item=item).select_related("source", "line")[:5],
             "iterations": Iteration.objects.filter(
