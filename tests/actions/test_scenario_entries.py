@@ -172,11 +172,11 @@ def test_only_those_who_may_change_scenarios_take_them_in(debts):
 
 
 def test_debts_are_looked_up_in_one_query(debts, django_assert_max_num_queries):
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(70):
         load(entry())
     items = DebtItemFactory.create_batch(100, service=None)
     members = [{"debt": item.key, "role": "gate"} for item in items]
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(70):
         load(entry(name="Larger", members=members))
 
 
