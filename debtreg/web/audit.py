@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -20,7 +19,7 @@ from debtreg import keyset
 from debtreg.actions import rights
 from debtreg.models import AuditEntry, Channel
 from debtreg.web import exports
-from debtreg.web.fields import DayField
+from debtreg.web.fields import DayField, problems_of
 from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 50
@@ -54,11 +53,7 @@ class AuditFilter(forms.Form):
 
     @property
     def problems(self) -> list[str]:
-        return [
-            _("%(filter)s: %(problem)s")
-            % {"filter": self.fields[name].label, "problem": " ".join(map(str, problems))}
-            for name, problems in self.errors.items()
-        ]
+        return problems_of(self)
 
 
 def found(form: AuditFilter) -> QuerySet[AuditEntry]:

@@ -137,7 +137,7 @@ def chart(request: PageRequest) -> HttpResponse:
         request.GET, list(Team.objects.all()), list(Service.objects.select_related("team"))
     )
     chosen = {**form.chosen, "state": ScoreState.PRICED, "ordering": ""}
-    scores = list(found(chosen).select_related("item__service")[: MOST + 1])
+    scores = list(found(chosen, form.search).select_related("item__service")[: MOST + 1])
     form.show_choices(Facets.read())
     threshold = versions.standing().threshold
     return render(

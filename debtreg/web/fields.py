@@ -125,6 +125,16 @@ def quiet(*forms_: forms.BaseForm) -> None:
         form._errors = ErrorDict()  # type: ignore[attr-defined]
 
 
+def problems_of(form: forms.BaseForm) -> list[str]:
+    """What of a form could not be read, a sentence for each field: for filters, which are left
+    out and not shown beside their fields."""
+    return [
+        _("%(filter)s: %(problem)s")
+        % {"filter": form[name].label, "problem": " ".join(map(str, problems))}
+        for name, problems in form.errors.items()
+    ]
+
+
 def show_problems(
     form: forms.BaseForm,
     error: DebtregError,

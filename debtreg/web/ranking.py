@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -29,6 +29,7 @@ from debtreg.models import (
 )
 from debtreg.models.score import ScoreQuerySet
 from debtreg.web.facets import MIN_ROIS, Facets
+from debtreg.web.fields import problems_of
 from debtreg.web.requests import PageRequest
 
 PAGE_SIZE = 25
@@ -113,10 +114,12 @@ class RankingFilter(forms.Form):
 
     @property
     def problems(self) -> list[str]:
-        return [
-            _("%(filter)s: %(problem)s") % {"filter": name, "problem": " ".join(map(str, problems))}
-            for name, problems in self.errors.items()
-        ] + search.parse(self.cleaned_data.get("q") or "").problems
+        return problems_of(self) + self.search.problems
+
+    @cached_property
+    def search(self) -> search.Search:
+        """What is searched for, read once: a service or team in it is looked up."""
+        return search.parse(self.cleaned_data.get("q") or "")
 
     @property
     def shown(self) -> list[Column]:
@@ -157,7 +160,7 @@ class RankingFilter(forms.Form):
         self.fields["min_roi"].widget.choices = choices
 
 
-def found(chosen: dict[str, Any]) -> ScoreQuerySet:
+def found(chosen: dict[str, Any], asked: search.Search) -> ScoreQuerySet:
     """The scores that the filters pick, in the order asked for."""
     rows = Score.objects.ranked()
     for name in ("team", "service"):
@@ -169,7 +172,7 @@ def found(chosen: dict[str, Any]) -> ScoreQuerySet:
         rows = rows.in_state(chosen["state"])
     if chosen.get("min_roi") is not None:
         rows = rows.filter(sort_roi__gte=chosen["min_roi"])
-    rows = rows.filter(search.parse(chosen.get("q") or "").condition)
+    rows = rows.filter(asked.condition)
     if ordering := chosen.get("ordering"):
         rows = rows.with_sort_cost().order_by(*ORDERINGS[ordering])
     return rows
@@ -185,7 +188,7 @@ def ranking(request: PageRequest) -> HttpResponse:
     chosen, facets = form.chosen, Facets.read()
     active = BacklogEntry.objects.active().select_related("iteration")
     page = keyset.page(
-        found(chosen)
+        found(chosen, form.search)
         .with_rank()
         .select_related("item__service", "item__team")
         .prefetch_related(Prefetch("item__entries", active, to_attr="active_entries")),

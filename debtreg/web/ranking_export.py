@@ -35,14 +35,14 @@ PIECE, MOST_ROWS = 2_000, 1_048_575
 def export(request: PageRequest) -> HttpResponseBase:
     """`format=xlsx` is a workbook, anything else CSV. What nobody knows is an empty cell."""
     form = RankingFilter(request.GET, list(Team.objects.all()), list(Service.objects.all()))
-    rows = _rows(form.chosen)
+    rows = _rows(form)
     if request.GET.get("format") == "xlsx":
         return _workbook(rows)
     return exports.as_csv("ranking", HEADERS, rows)
 
 
-def _rows(chosen: dict[str, Any]) -> Iterator[list[Any]]:
-    scores = found(chosen).select_related("item__service", "item__team")
+def _rows(form: RankingFilter) -> Iterator[list[Any]]:
+    scores = found(form.chosen, form.search).select_related("item__service", "item__team")
     for score in scores.iterator(chunk_size=PIECE):
         yield _row(score)
 
